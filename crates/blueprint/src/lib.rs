@@ -1,0 +1,1 @@
+//! Blueprint text and its imports to a plan; intrinsic functions.

@@ -1,0 +1,1 @@
+//! The ctx object as a script sees it: its argument language over an operation's data.

@@ -1,0 +1,1 @@
+//! The CA, certificates, SPIFFE names, join tokens and rustls settings.

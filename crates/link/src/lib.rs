@@ -1,0 +1,1 @@
+//! A TLS connection in either direction to a gRPC client or a gRPC server.

@@ -1,0 +1,1 @@
+//! Spawn, group, signal, reap: a subprocess and all its descendants.

@@ -1,0 +1,1 @@
+//! Generated messages and stubs from proto/, nothing by hand.

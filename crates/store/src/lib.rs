@@ -1,0 +1,1 @@
+//! The manager's database: typed queries, migrations, one writer that commits in groups.

@@ -1,0 +1,1 @@
+//! Owned async tasks, shutdown, backoff with jitter.

@@ -1,0 +1,1 @@
+//! A site of real processes, for whole-system tests.

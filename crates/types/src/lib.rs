@@ -1,0 +1,1 @@
+//! The vocabulary: ids, names, states, records, outcomes, the plan.

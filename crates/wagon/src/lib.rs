@@ -1,0 +1,1 @@
+//! A wagon and its plugin.yaml: read, check, choose for a host, write.

@@ -1,0 +1,1 @@
+//! Messages to types and back; refusals with field paths.

@@ -1,0 +1,1 @@
+//! YAML as PyYAML's safe loader reads it, with the position of every value.

@@ -1,0 +1,1 @@
+//! Keeps plugins, blueprints and deployments, and turns workflows into operations on agents.

@@ -1,0 +1,143 @@
+//! What an attempt leaves behind: records, and among them its outcome.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::status::LogLevel;
+
+/// One entry of an attempt's record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its place, from 1, without holes.
+    pub sequence: u64,
+    /// When it was made, by the agent's clock.
+    pub time: Timestamp,
+    /// What it holds.
+    pub body: Body,
+}
+
+/// What a record holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// The operation's process was started.
+    ProcessStarted {
+        /// Its process id on the agent's host.
+        pid: u32,
+    },
+    /// Bytes that the operation's process wrote, cut anywhere.
+    Output {
+        /// Where it wrote them.
+        stream: OutputStream,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// A log line of the plugin.
+    Log {
+        /// Its level.
+        level: LogLevel,
+        /// The logger's name.
+        logger: String,
+        /// The text.
+        message: String,
+    },
+    /// An event of the plugin or of the agent.
+    Event {
+        /// Cloudify's event type.
+        event_type: String,
+        /// The text.
+        message: String,
+    },
+    /// How the attempt ended; the last record.
+    Outcome(Outcome),
+}
+
+/// The streams of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What the operation returned, or why it failed.
+    pub result: Result<Value, OperationError>,
+    /// How its process ended; absent where none was started.
+    pub exit: Option<Exit>,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OperationError {
+    /// What it means for the workflow.
+    pub kind: ErrorKind,
+    /// The exception's type, as Python names it.
+    pub exception_type: String,
+    /// The sentence for people.
+    pub message: String,
+    /// When to try again; absent means the workflow's own interval.
+    pub retry_after: Option<Duration>,
+    /// The traceback; empty for none.
+    pub traceback: String,
+    /// Cloudify's causes, outermost first: objects of message, type and traceback.
+    pub causes: Vec<Value>,
+}
+
+/// What an operation's failure means for its workflow (`cloudify/exceptions.py`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Trying again may help.
+    Recoverable,
+    /// Trying again does not help.
+    NonRecoverable,
+    /// The operation asks to be run again.
+    Retry,
+    /// The operation was cancelled.
+    Cancelled,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with a code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It ran over its time and was ended.
+    TimedOut,
+    /// It was cancelled and ended.
+    Cancelled,
+    /// The agent lost it and does not know.
+    Lost,
+}
+
+// === impl OperationError ===
+
+impl OperationError {
+    /// An error that trying again does not help, in one sentence.
+    pub fn non_recoverable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NonRecoverable, "NonRecoverableError", message)
+    }
+
+    /// An error that trying again may help, in one sentence.
+    pub fn recoverable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Recoverable, "RecoverableError", message)
+    }
+
+    /// An error of a kind and an exception type, in one sentence.
+    pub fn new(kind: ErrorKind, exception_type: &str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            exception_type: exception_type.to_owned(),
+            message: message.into(),
+            retry_after: None,
+            traceback: String::new(),
+            causes: Vec::new(),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod host;
 pub mod names;
+pub mod plan;
 pub mod record;
 pub mod status;
 

@@ -1,1 +1,33 @@
-//! Spawn, group, signal, reap: a subprocess and all its descendants.
+//! Spawn, group, signal, reap: one subprocess and all its descendants.
+//!
+//! ```text
+//!  Spawn ── start ──┬─▶ Child    wait ─▶ Exit            the leader alone; descendants live on
+//!                   │            stop ─▶ Stopped         TERM, grace, KILL to the whole family
+//!                   └─▶ Output   next ─▶ Chunk …, end    stdout and stderr, as bytes
+//! ```
+//!
+//! The child leads a process group of its own. It is not reaped before its [`Child`] and its
+//! [`Output`] are dropped, so its id, which is also the group's, cannot come to mean another
+//! process while a signal is on its way.
+//!
+//! The *family* of a child is its group, every descendant still linked to it by parents, every
+//! session and group made by one of these, and every process that carries its mark in the
+//! environment ([`MARK`]). A daemon that left the group with `setsid`, lost its parents and
+//! cleared its environment is not found.
+//!
+//! An [`Output`] is pulled: who does not ask for the next chunk lets the pipe fill, which slows
+//! the child and nothing else.
+
+mod child;
+mod exit;
+mod leader;
+mod orphans;
+mod output;
+mod spawn;
+mod table;
+
+pub use child::{Child, Stopped};
+pub use exit::Exit;
+pub use orphans::Orphans;
+pub use output::{Chunk, Output, Source};
+pub use spawn::{Flaw, MARK, Spawn, SpawnError};

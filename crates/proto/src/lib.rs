@@ -1,5 +1,5 @@
 //! Generated messages and stubs from `proto/`, nothing by hand.
-#![expect(clippy::all, clippy::pedantic, reason = "generated code")]
+#![expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
 
 /// The public API: what people's tools ask of a manager.
 pub mod v1 {

@@ -1,3 +1,50 @@
 //! The rules of the house as tests, and what people and CI run.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod contracts;
+mod programs;
+mod proof;
+#[cfg(test)]
+mod rules;
+mod shell;
+
+/// What people and CI run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+enum Task {
+    /// Builds the three programs and runs `wag` with the arguments that follow.
+    Wag {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Installs what the tests need, then runs them all: format, lints, rules, tests.
+    Test {
+        /// Passed on to the test runner.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Installs what the tests need, and nothing else.
+    Setup,
+    /// Writes proto/descriptors.lock anew: for a contract that grew.
+    LockContracts,
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of the process")]
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Wag { args } => return programs::wag(&args),
+        Task::Test { args } => proof::test(&args),
+        Task::Setup => proof::setup().map(drop),
+        Task::LockContracts => contracts::lock(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

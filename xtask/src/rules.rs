@@ -1,0 +1,5 @@
+//! The rules of the house, each a test.
+
+mod contracts;
+mod crates;
+mod sources;

@@ -1,0 +1,25 @@
+//! Where our programs are.
+
+use camino::Utf8PathBuf;
+
+/// Returns the path of one of our programs.
+///
+/// `WAGGONER_BIN_DIR` says where they are; else they lie where cargo builds them, beside the test's
+/// own folder.
+///
+/// # Panics
+///
+/// If the program is not there: build it first, as `cargo xtask test` does.
+pub fn program(name: &str) -> Utf8PathBuf {
+    let folder = std::env::var("WAGGONER_BIN_DIR").map_or_else(|_| built(), Utf8PathBuf::from);
+    let program = folder.join(name);
+    assert!(program.is_file(), "`{program}` is not there: run `cargo build --bins` first");
+    program
+}
+
+fn built() -> Utf8PathBuf {
+    let test = std::env::current_exe().expect("a process knows its own file");
+    let test = Utf8PathBuf::from_path_buf(test).expect("cargo's paths are UTF-8");
+    let folder = test.ancestors().nth(2).expect("a test lies in deps, below the programs");
+    folder.to_owned()
+}

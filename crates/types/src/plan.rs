@@ -3,6 +3,8 @@
 //! A plan is read from JSON that a parser wrote, so reading is tolerant: unknown keys are
 //! skipped and `null` stands for "not given". What the fields mean is `dsl_parser`'s word.
 
+#![expect(clippy::struct_field_names, reason = "the keys are the plan's")]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

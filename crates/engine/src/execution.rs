@@ -1,0 +1,251 @@
+//! One execution: a workflow on its way through its phases.
+//!
+//! ```text
+//!             became ready            dispatched         reported
+//!  waits_for=0 ──────────▶ ready queue ─────────▶ running ──────▶ done ─▶ what waits for it
+//!      │                       ▲                     │
+//!      │ takes no time         │ due                 │ to be tried again
+//!      ▼                       │                     ▼
+//!  worklist ──▶ done         timers ◀────────────────┘
+//! ```
+//!
+//! When nothing is in any of these places, the phase is over.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use waggoner_types::{CancelMode, plan::Plan};
+
+use crate::{
+    Effect, Event, EventType, Refusal, Row, Settings, Start, TaskNumber,
+    graph::{Graph, GroupIx, TaskIx},
+    workflow::{Next, Site, Workflow},
+    world::World,
+};
+
+mod advance;
+mod settle;
+mod turn;
+
+use turn::Turn;
+
+#[derive(Debug)]
+pub struct Execution {
+    name: String,
+    workflow: Workflow,
+    world: World,
+    settings: Settings,
+    graph: Graph,
+
+    phase: u32,
+    /// What takes no time and is to be done.
+    worklist: VecDeque<TaskIx>,
+    /// Operations that may be dispatched.
+    ready: VecDeque<TaskIx>,
+    /// Operations that wait to be tried again.
+    timers: BTreeSet<(Timestamp, TaskIx)>,
+    /// Operations that are out.
+    running: BTreeSet<TaskIx>,
+    /// Groups that died in this turn.
+    dying: Vec<GroupIx>,
+    /// The tasks that made the phase fail.
+    errors: Vec<TaskIx>,
+    /// Nothing more is dispatched in this phase.
+    is_closed: bool,
+
+    cancelling: Option<CancelMode>,
+    /// When a killed execution ends at the latest.
+    killed_by: Option<Timestamp>,
+    wake: Option<Timestamp>,
+    is_over: bool,
+    /// What happened before a restore, to be gone through again.
+    replay: HashMap<TaskNumber, Row>,
+}
+
+// === impl Execution ===
+
+impl Execution {
+    /// Accepts an execution. It begins with [`Event::Started`].
+    pub fn start(plan: Arc<Plan>, start: &Start) -> Result<Self, Refusal> {
+        let world = World::new(Arc::clone(&plan), &start.instances)?;
+        let workflow = Workflow::new(start, &plan, &world)?;
+        let mut execution = Self {
+            name: start.workflow.clone(),
+            workflow,
+            world,
+            settings: start.settings.clone(),
+            graph: Graph::default(),
+            phase: 0,
+            worklist: VecDeque::new(),
+            ready: VecDeque::new(),
+            timers: BTreeSet::new(),
+            running: BTreeSet::new(),
+            dying: Vec::new(),
+            errors: Vec::new(),
+            is_closed: false,
+            cancelling: None,
+            killed_by: None,
+            wake: None,
+            is_over: false,
+            replay: HashMap::new(),
+        };
+        execution.build(Ok(()))?;
+        Ok(execution)
+    }
+
+    /// Brings an execution back to where its rows left it. It goes on with [`Event::Restored`].
+    pub fn restore(
+        plan: Arc<Plan>,
+        start: &Start,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<Self, Refusal> {
+        let mut execution = Self::start(plan, start)?;
+        execution.replay = rows.into_iter().map(|row| (row.task, row)).collect();
+        // What is done again here was persisted with the rows: nobody needs to hear of it.
+        let mut unheard = Turn::replay();
+        execution.advance(&mut unheard);
+        match execution.replay.keys().min() {
+            None => Ok(execution),
+            Some(task) => Err(Refusal::Inconsistent(format!(
+                "workflow `{}` has no task {task}, of which there is a row",
+                execution.name
+            ))),
+        }
+    }
+
+    /// Takes what happened and answers with what is to be done.
+    ///
+    /// After [`Effect::Finish`] nothing changes any more and the answer is empty.
+    pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut turn = Turn::at(now);
+        if !self.is_over {
+            self.take(event, &mut turn);
+        }
+        if !self.is_over {
+            self.advance(&mut turn);
+        }
+        if !self.is_over {
+            self.wish(&mut turn);
+        }
+        turn.effects
+    }
+
+    /// Says whether the execution has ended.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// How many operations are out.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Operations that may be dispatched but have to queue.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = TaskIx> {
+        self.ready.iter().copied()
+    }
+
+    fn take(&mut self, event: Event, turn: &mut Turn) {
+        match event {
+            Event::Started => {
+                let dry = self.dry();
+                let message = format!("Starting '{}' workflow execution{dry}", self.name);
+                turn.tell(EventType::WorkflowStarted, message);
+            }
+            Event::Restored { cancelling } => {
+                self.wake = None;
+                for task in &self.running {
+                    self.dispatch_again(*task, turn);
+                }
+                if let Some(mode) = cancelling {
+                    self.cancel(mode, turn);
+                }
+            }
+            Event::OperationStarted { task, retry_number } => {
+                if let Some(task) = self.attempt(task, retry_number) {
+                    self.began(task, turn);
+                }
+            }
+            Event::OperationSucceeded { task, retry_number, result } => {
+                if let Some(task) = self.attempt(task, retry_number) {
+                    self.succeeded(task, &result, turn);
+                }
+            }
+            Event::OperationFailed { task, retry_number, error } => {
+                if let Some(task) = self.attempt(task, retry_number) {
+                    self.failed(task, &error, turn);
+                }
+            }
+            Event::Woken => {}
+            Event::Cancel(mode) => self.cancel(mode, turn),
+        }
+    }
+
+    /// The task whose attempt this is, if it is out.
+    fn attempt(&self, number: TaskNumber, retry_number: u32) -> Option<TaskIx> {
+        let task = self.graph.find(number)?;
+        let is_it = self.graph.call(task)?.retry_number == retry_number;
+        (is_it && self.running.contains(&task)).then_some(task)
+    }
+
+    fn cancel(&mut self, mode: CancelMode, turn: &mut Turn) {
+        if self.cancelling.is_some_and(|earlier| earlier.as_str() == mode.as_str()) {
+            return;
+        }
+        self.cancelling = Some(mode);
+        self.close(turn);
+        match mode {
+            CancelMode::Cancel => {}
+            CancelMode::Force => self.finish_cancelled(turn),
+            CancelMode::Kill => {
+                self.killed_by = Some(turn::later(turn.now, self.settings.kill_grace));
+                for task in &self.running {
+                    let call = self.graph.call(*task).expect("only operations run");
+                    let task = self.graph.task(*task).number;
+                    let retry_number = call.retry_number;
+                    turn.effects.push(Effect::CancelOperation { task, retry_number });
+                }
+            }
+        }
+    }
+
+    /// Builds the next phase and puts what waits for nothing on the worklist.
+    fn build(&mut self, last: Result<(), String>) -> Result<Next, Refusal> {
+        let first = self.graph.len();
+        let mut site = Site { graph: &mut self.graph, world: &self.world };
+        let next = self.workflow.phase(self.phase, last, &mut site)?;
+        if let Some(instances) = self.graph.cycle(first) {
+            let id = |instance| self.world.instance(instance).id.clone();
+            return Err(Refusal::Cycle {
+                workflow: self.name.clone(),
+                instances: instances.into_iter().map(id).collect(),
+            });
+        }
+        let free: Vec<TaskIx> = self
+            .graph
+            .since(first)
+            .filter(|(_, task)| task.waits_for == 0)
+            .map(|(task, _)| task)
+            .collect();
+        self.worklist.extend(free);
+        Ok(next)
+    }
+
+    fn dry(&self) -> &'static str {
+        if self.settings.dry_run { " (dry run)" } else { "" }
+    }
+}
+
+#[cfg(test)]
+mod tests;

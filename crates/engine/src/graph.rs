@@ -1,0 +1,375 @@
+//! Tasks and what they wait for.
+//!
+//! A task counts the tasks it still waits for and lists those that wait for it, so that the cost
+//! of finishing one is the number of tasks that wait for it and nothing else.
+//!
+//! A *group* is the life of one node instance in a phase: a begin, a sequence of steps, an end.
+//!
+//! ```text
+//!            ┌─▶ call ─┐
+//!  begin ─▶ local      local ─▶ … ─▶ end
+//!            └─▶ call ─┘
+//! ```
+//!
+//! Other groups wait for its end. A group of which a task has failed is dead: its tasks that
+//! were not sent never are, and whatever waits for its end waits for ever, unless the group has
+//! a rule for that.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use waggoner_types::plan::InstanceState;
+
+use crate::{TaskNumber, world::InstanceIx};
+
+mod call;
+
+pub(crate) use call::{Call, Drift, Handler};
+
+/// A task's place in a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TaskIx(u32);
+
+/// A group's place in a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GroupIx(u32);
+
+/// The tasks of an execution, those of finished phases included.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    tasks: Vec<Task>,
+    groups: Vec<Group>,
+    calls: HashMap<TaskNumber, TaskIx>,
+    /// The number of the next task of a phase.
+    next: u64,
+    /// The numbers of the next tasks of a group's new round.
+    round: Option<Range<u64>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) number: TaskNumber,
+    pub(crate) group: Option<GroupIx>,
+    /// Which attempt at the group it belongs to.
+    pub(crate) round: u16,
+    pub(crate) waits_for: u32,
+    pub(crate) is_done: bool,
+    pub(crate) then: Vec<TaskIx>,
+    pub(crate) work: Work,
+}
+
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Only for others to wait for.
+    Begin,
+    /// Takes no time.
+    Local(Vec<Action>),
+    /// An operation.
+    Call(Box<Call>),
+    /// The end of a group.
+    End,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    SetState(InstanceIx, InstanceState),
+    Tell(InstanceIx, Cow<'static, str>),
+}
+
+/// One element of a group's sequence.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Local(Vec<Action>),
+    /// Side by side.
+    Calls(Vec<Call>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) instance: InstanceIx,
+    pub(crate) begin: TaskIx,
+    pub(crate) end: TaskIx,
+    pub(crate) rule: Rule,
+    pub(crate) round: u16,
+    /// The first task that failed in this round.
+    pub(crate) failed: Option<TaskIx>,
+    /// Operations that are out.
+    pub(crate) running: u32,
+    /// Operations that wait to be tried again.
+    pub(crate) waiting: Vec<TaskIx>,
+    /// The tasks of this round.
+    tasks: Range<usize>,
+    /// What the next step of the sequence waits for.
+    last: Vec<TaskIx>,
+}
+
+/// What becomes of a group of which a task has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The phase has failed.
+    Fail,
+    /// The instance is uninstalled and installed again, `subgraph_retries` times.
+    Reinstall,
+    /// The instance is uninstalled again, `subgraph_retries` times.
+    Uninstall,
+    /// It is noted, and what waits goes on.
+    Heal,
+    /// It is noted, and what waits goes on.
+    Update,
+}
+
+// === impl TaskIx ===
+
+impl TaskIx {
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+// === impl Graph ===
+
+impl Graph {
+    /// Bits of a number that count the tasks of a round; above them is the number of the
+    /// group's end, and above that, from bit 48, the round.
+    const ROUND_BITS: u32 = 16;
+
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub(crate) fn task(&self, task: TaskIx) -> &Task {
+        &self.tasks[task.at()]
+    }
+
+    pub(crate) fn task_mut(&mut self, task: TaskIx) -> &mut Task {
+        &mut self.tasks[task.at()]
+    }
+
+    pub(crate) fn group(&self, group: GroupIx) -> &Group {
+        &self.groups[group.0 as usize]
+    }
+
+    pub(crate) fn group_mut(&mut self, group: GroupIx) -> &mut Group {
+        &mut self.groups[group.0 as usize]
+    }
+
+    pub(crate) fn find(&self, number: TaskNumber) -> Option<TaskIx> {
+        self.calls.get(&number).copied()
+    }
+
+    pub(crate) fn call(&self, task: TaskIx) -> Option<&Call> {
+        match &self.task(task).work {
+            Work::Call(call) => Some(call),
+            Work::Begin | Work::Local(_) | Work::End => None,
+        }
+    }
+
+    pub(crate) fn call_mut(&mut self, task: TaskIx) -> Option<&mut Call> {
+        match &mut self.task_mut(task).work {
+            Work::Call(call) => Some(call),
+            Work::Begin | Work::Local(_) | Work::End => None,
+        }
+    }
+
+    /// The tasks from a place on, in order.
+    pub(crate) fn since(&self, first: usize) -> impl Iterator<Item = (TaskIx, &Task)> {
+        self.tasks[first..].iter().zip(first..).map(|(task, at)| (ix(at), task))
+    }
+
+    /// The group that the task belongs to, if its round is over.
+    pub(crate) fn is_dead(&self, task: TaskIx) -> bool {
+        let task = self.task(task);
+        task.group.is_some_and(|group| {
+            let group = self.group(group);
+            group.failed.is_some() || group.round != task.round
+        })
+    }
+
+    /// Adds a task that belongs to no group.
+    pub(crate) fn add_call(&mut self, call: Call) -> TaskIx {
+        self.push(None, Work::Call(Box::new(call)))
+    }
+
+    /// Adds an empty group.
+    pub(crate) fn add_group(&mut self, instance: InstanceIx, rule: Rule) -> GroupIx {
+        let group = GroupIx(index(self.groups.len()));
+        let first = self.tasks.len();
+        self.groups.push(Group {
+            instance,
+            begin: ix(first),
+            end: ix(first + 1),
+            rule,
+            round: 0,
+            failed: None,
+            running: 0,
+            waiting: Vec::new(),
+            tasks: first..first + 2,
+            last: vec![ix(first)],
+        });
+        self.push(Some(group), Work::Begin);
+        self.push(Some(group), Work::End);
+        group
+    }
+
+    /// Puts a step behind the last one of a group's sequence.
+    pub(crate) fn extend(&mut self, group: GroupIx, step: Step) {
+        let works: Vec<Work> = match step {
+            Step::Local(actions) => vec![Work::Local(actions)],
+            Step::Calls(calls) => {
+                calls.into_iter().map(|call| Work::Call(Box::new(call))).collect()
+            }
+        };
+        if works.is_empty() {
+            return;
+        }
+        let before = std::mem::take(&mut self.group_mut(group).last);
+        for work in works {
+            let task = self.push(Some(group), work);
+            for earlier in &before {
+                self.wait(task, *earlier);
+            }
+            let group = self.group_mut(group);
+            group.last.push(task);
+            group.tasks.end = task.at() + 1;
+        }
+    }
+
+    /// Lets a group end when its sequence does.
+    pub(crate) fn seal(&mut self, group: GroupIx) {
+        let Group { end, .. } = *self.group(group);
+        for last in std::mem::take(&mut self.group_mut(group).last) {
+            self.wait(end, last);
+        }
+    }
+
+    /// Lets `task` wait for `earlier`.
+    pub(crate) fn wait(&mut self, task: TaskIx, earlier: TaskIx) {
+        if !self.task(earlier).is_done {
+            self.task_mut(earlier).then.push(task);
+            self.task_mut(task).waits_for += 1;
+        }
+    }
+
+    /// Begins another round of a dead group: what is extended and sealed next is what it does
+    /// now. Returns the first task.
+    pub(crate) fn renew(&mut self, group: GroupIx) -> TaskIx {
+        let Group { end, tasks, .. } = self.group(group);
+        let (end, own) = (*end, tasks.clone());
+        // What waits for a task inside the group now waits for all of it.
+        let inside = |task: &TaskIx| own.contains(&task.at());
+        let mut outside = Vec::new();
+        for task in &mut self.tasks[own.clone()] {
+            if !task.is_done && !matches!(task.work, Work::End) {
+                outside.extend(task.then.extract_if(.., |then| !inside(then) && *then != end));
+            }
+        }
+        self.task_mut(end).then.extend(outside);
+        self.task_mut(end).waits_for = 0;
+
+        let first = self.tasks.len();
+        let renewed = self.group_mut(group);
+        renewed.failed = None;
+        renewed.round += 1;
+        renewed.tasks = first..first;
+        let round = u64::from(renewed.round);
+        let base = (round << 48) | (self.task(end).number.0 << Self::ROUND_BITS);
+        self.task_mut(end).round = self.group(group).round;
+        self.round = Some(base..base + (1 << Self::ROUND_BITS));
+        let begin = self.push(Some(group), Work::Begin);
+        self.group_mut(group).last = vec![begin];
+        begin
+    }
+
+    /// Gives the tasks that follow numbers of the phase again.
+    pub(crate) fn renewed(&mut self) {
+        self.round = None;
+    }
+
+    /// The tasks of a group that run an operation.
+    pub(crate) fn calls_of(&self, group: GroupIx) -> impl Iterator<Item = (TaskIx, &Call)> {
+        let own = self.group(group).tasks.clone();
+        own.filter_map(move |at| {
+            let task = ix(at);
+            let call = self.call(task)?;
+            (self.task(task).group == Some(group)).then_some((task, call))
+        })
+    }
+
+    /// Instances whose tasks, from `first` on, wait for each other.
+    pub(crate) fn cycle(&self, first: usize) -> Option<Vec<InstanceIx>> {
+        let mut waits_for: Vec<u32> = self.tasks[first..].iter().map(|t| t.waits_for).collect();
+        let mut free: Vec<usize> = (0..waits_for.len()).filter(|at| waits_for[*at] == 0).collect();
+        while let Some(at) = free.pop() {
+            for then in &self.tasks[first + at].then {
+                let then = then.at() - first;
+                waits_for[then] -= 1;
+                if waits_for[then] == 0 {
+                    free.push(then);
+                }
+            }
+        }
+        // Each stuck task waits for a stuck one: going back from any of them ends in a circle.
+        let mut back: HashMap<usize, usize> = HashMap::new();
+        for at in (0..waits_for.len()).filter(|at| waits_for[*at] > 0) {
+            for then in &self.tasks[first + at].then {
+                back.insert(then.at() - first, at);
+            }
+        }
+        let mut at = *back.keys().min()?;
+        let mut seen = HashSet::new();
+        while seen.insert(at) {
+            at = *back.get(&at)?;
+        }
+        let mut instances = Vec::new();
+        let start = at;
+        loop {
+            instances.extend(self.instance_of(ix(first + at)));
+            at = *back.get(&at)?;
+            if at == start {
+                break;
+            }
+        }
+        instances.reverse();
+        instances.dedup();
+        if instances.len() > 1 && instances.first() == instances.last() {
+            instances.pop();
+        }
+        Some(instances)
+    }
+
+    fn instance_of(&self, task: TaskIx) -> Option<InstanceIx> {
+        let group = self.task(task).group;
+        group
+            .map(|group| self.group(group).instance)
+            .or_else(|| self.call(task).map(|call| call.instance))
+    }
+
+    fn push(&mut self, group: Option<GroupIx>, work: Work) -> TaskIx {
+        let task = ix(self.tasks.len());
+        let number = match &mut self.round {
+            Some(round) => TaskNumber(round.next().expect("a life has under 65,536 tasks")),
+            None => {
+                self.next += 1;
+                TaskNumber(self.next - 1)
+            }
+        };
+        if matches!(work, Work::Call(_)) {
+            self.calls.insert(number, task);
+        }
+        let round = group.map_or(0, |group| self.group(group).round);
+        let then = Vec::new();
+        self.tasks.push(Task { number, group, round, waits_for: 0, is_done: false, then, work });
+        task
+    }
+}
+
+fn ix(at: usize) -> TaskIx {
+    TaskIx(index(at))
+}
+
+fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("a graph has under four billion tasks")
+}

@@ -1,0 +1,82 @@
+//! Sentences of events, in Cloudify's words (`cloudify/workflows/events.py`).
+
+use serde_json::Value;
+use waggoner_types::OperationError;
+
+use crate::{Cause, Failure};
+
+/// What an event about an attempt says in the end: ` (dry run)`, ` [retry 1/60]`.
+pub(crate) fn retry(retry_number: u32, total_retries: i64) -> String {
+    match (retry_number, total_retries) {
+        (0, _) => String::new(),
+        (number, ..0) => format!(" [retry {number}]"),
+        (number, total) => format!(" [retry {number}/{total}]"),
+    }
+}
+
+/// A result as it stands behind `Task succeeded 'x'`; Python would show it as `str` does.
+pub(crate) fn result(result: &Value) -> String {
+    match result {
+        Value::Null => String::new(),
+        Value::String(text) => format!(" - {text}"),
+        Value::Bool(true) => " - True".to_owned(),
+        Value::Bool(false) => " - False".to_owned(),
+        other => format!(" - {other}"),
+    }
+}
+
+/// The error of a failed phase, from the tasks that failed: what each was, and why.
+pub(crate) fn failed(errors: &[(String, Failure)]) -> String {
+    let mut text = match errors {
+        [(task, failure)] => format!("Task failed: {task}: {}", failure.causes),
+        errors => {
+            let lines: Vec<String> = errors
+                .iter()
+                .map(|(task, failure)| format!("{task}: {}", failure.causes))
+                .collect();
+            format!("{} operation errors:\n{}", errors.len(), lines.join("\n"))
+        }
+    };
+    if let Some((task, failure)) = errors.first()
+        && !failure.traceback.is_empty()
+    {
+        text += &format!("\nTraceback of {task} (most recent call last):\n{}", failure.traceback);
+    }
+    text
+}
+
+pub(crate) fn causes(error: &OperationError) -> Vec<Cause> {
+    let read = |cause: &Value| {
+        let text = |key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default();
+        Cause {
+            exception_type: text("type").to_owned(),
+            message: text("message").to_owned(),
+            traceback: text("traceback").to_owned(),
+        }
+    };
+    error.causes.iter().map(read).collect()
+}
+
+pub(crate) fn failure(error: &OperationError) -> Failure {
+    let causes = causes(error);
+    let line = |kind: &str, message: &str| format!("{kind} `{message}`");
+    if causes.is_empty() {
+        return Failure {
+            causes: line(&error.exception_type, &error.message),
+            traceback: without_header(&error.traceback),
+        };
+    }
+    let lines: Vec<String> =
+        causes.iter().map(|cause| line(&cause.exception_type, &cause.message)).collect();
+    let tracebacks: Vec<String> = causes
+        .iter()
+        .map(|cause| without_header(&cause.traceback))
+        .filter(|traceback| !traceback.is_empty())
+        .collect();
+    Failure { causes: lines.join("\n"), traceback: tracebacks.join("\n") }
+}
+
+/// A traceback without `Traceback (most recent call last):`, which is said once for all.
+fn without_header(traceback: &str) -> String {
+    traceback.trim().split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+//! The lives of many instances, each waiting for those it is related to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Site, install, steps::Steps, uninstall};
+use crate::{
+    Side,
+    graph::{Call, Graph, GroupIx, Handler, Rule, TaskIx},
+    world::{InstanceIx, Link, World},
+};
+
+const ESTABLISH: &str = "cloudify.interfaces.relationship_lifecycle.establish";
+const UNLINK: &str = "cloudify.interfaces.relationship_lifecycle.unlink";
+const LIFECYCLE: &str = "cloudify.interfaces.lifecycle.";
+
+/// What is done with each chosen instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Install,
+    Uninstall { ignore_failure: bool },
+}
+
+/// A phase that does the same with all chosen instances. Of those that are not chosen only
+/// relationships to the chosen are touched.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    doing: Doing,
+    chosen: BTreeSet<InstanceIx>,
+}
+
+type Groups = BTreeMap<InstanceIx, GroupIx>;
+
+// === impl Lifecycle ===
+
+impl Lifecycle {
+    pub(super) fn new(doing: Doing, chosen: BTreeSet<InstanceIx>) -> Self {
+        Self { doing, chosen }
+    }
+
+    pub(super) fn build(&self, site: &mut Site<'_>) {
+        let mut groups = Groups::new();
+        for instance in &self.chosen {
+            groups.insert(*instance, self.group(*instance, site));
+        }
+        for instance in self.intact(site.world) {
+            groups.insert(instance, site.graph.add_group(instance, Rule::Fail));
+        }
+        for instance in &self.chosen {
+            for link in self.links(*instance, site.world) {
+                self.order(*instance, link, &groups, site);
+            }
+        }
+        for instance in self.intact(site.world) {
+            for link in self.links(instance, site.world) {
+                self.order(instance, link, &groups, site);
+                if self.chosen.contains(&link.target) {
+                    self.relate(instance, link, groups[&instance], site);
+                }
+            }
+        }
+        for group in groups.values() {
+            site.graph.seal(*group);
+        }
+    }
+
+    fn group(&self, instance: InstanceIx, site: &mut Site<'_>) -> GroupIx {
+        let (steps, rule) = match self.doing {
+            Doing::Install => (install::steps(instance, site.world), Rule::Reinstall),
+            Doing::Uninstall { ignore_failure: false } => {
+                (uninstall::steps(instance, site.world), Rule::Uninstall)
+            }
+            Doing::Uninstall { ignore_failure: true } => {
+                (uninstall::steps(instance, site.world).ignoring_failures(), Rule::Fail)
+            }
+        };
+        steps.into_group(site, rule)
+    }
+
+    fn intact<'a>(&'a self, world: &'a World) -> impl Iterator<Item = InstanceIx> + 'a {
+        world.all().filter(|instance| !self.chosen.contains(instance))
+    }
+
+    fn links(&self, instance: InstanceIx, world: &World) -> Vec<Link> {
+        let mut links = world.instance(instance).relationships.clone();
+        if self.doing != Doing::Install {
+            links.reverse();
+        }
+        links
+    }
+
+    /// Lets the source wait for its target, or the other way round.
+    fn order(&self, source: InstanceIx, link: Link, groups: &Groups, site: &mut Site<'_>) {
+        let (waits, first) = match self.doing {
+            Doing::Install => (source, link.target),
+            Doing::Uninstall { .. } => (link.target, source),
+        };
+        if waits == first {
+            return;
+        }
+        let begin = site.graph.group(groups[&waits]).begin;
+        let properties = &site.world.definition(source, link).properties;
+        match properties.get("operation").and_then(Value::as_str) {
+            None | Some("") => {
+                let end = site.graph.group(groups[&first]).end;
+                site.graph.wait(begin, end);
+            }
+            // `depends_on_lifecycle_operation`: what comes after that operation.
+            Some(operation) => {
+                for after in behind(operation, first, groups[&first], site.graph) {
+                    site.graph.wait(begin, after);
+                }
+            }
+        }
+    }
+
+    /// Connects an instance that stays with one that comes, or takes it from one that goes.
+    fn relate(&self, source: InstanceIx, link: Link, group: GroupIx, site: &mut Site<'_>) {
+        let (name, handler) = match self.doing {
+            Doing::Install => (ESTABLISH, Handler::Plain),
+            Doing::Uninstall { .. } => (UNLINK, Handler::Ignore),
+        };
+        let mut steps = Steps::new(source);
+        for side in [Side::Source, Side::Target] {
+            let call = Call::of_side(site.world, side, source, link, name);
+            steps.call(call.map(|call| call.handled(handler)));
+        }
+        steps.extend(site.graph, group);
+    }
+}
+
+/// Puts another try into a renewed group: what is left of the instance goes, and it comes again.
+pub(crate) fn again(instance: InstanceIx, group: GroupIx, rule: Rule, site: &mut Site<'_>) {
+    let mut steps = Steps::new(instance);
+    if rule == Rule::Reinstall {
+        steps.tell("Node lifecycle failed. Attempting to re-run node lifecycle");
+    }
+    steps.append(uninstall::steps(instance, site.world));
+    if rule == Rule::Reinstall {
+        steps.append(install::from_scratch(instance, site.world));
+    }
+    steps.extend(site.graph, group);
+    site.graph.seal(group);
+}
+
+/// What in a group comes right after a lifecycle operation.
+fn behind(operation: &str, instance: InstanceIx, group: GroupIx, graph: &Graph) -> Vec<TaskIx> {
+    let is_it = |call: &Call| {
+        call.instance == instance && call.name.strip_prefix(LIFECYCLE) == Some(operation)
+    };
+    let found = graph.calls_of(group).find(|(_, call)| is_it(call));
+    found.map(|(task, _)| graph.task(task).then.clone()).unwrap_or_default()
+}

@@ -1,0 +1,226 @@
+//! `waggoner.agent.v1.AgentService`.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+use tracing::info;
+use waggoner_proto::agent::v1::{self as pb, agent_service_server::AgentService};
+use waggoner_task::Tasks;
+use waggoner_types::{Digest, Host};
+use waggoner_wire::{At as _, Reason, Refused, duration, from_duration, timestamp, to_host};
+
+use crate::{
+    api::conversation::{Conversation, FIRST_WORDS, VOICE},
+    attempts::Opening,
+    house::{HEARTBEAT, House},
+    operation,
+    start::Start,
+};
+
+mod write;
+
+/// The protocol versions that this agent speaks, lowest and highest.
+const PROTOCOL: (u32, u32) = (1, 1);
+
+/// The bounds of what a manager may choose as heartbeat.
+const HEARTBEATS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// Answers the manager.
+#[derive(Clone, Debug)]
+pub(crate) struct AgentApi {
+    house: Arc<House>,
+    host: Arc<Host>,
+    /// Identifies this life of the daemon.
+    instance_id: Arc<str>,
+    /// Owns the attempts and the conversations about them.
+    tasks: Arc<Tasks>,
+}
+
+// === impl AgentApi ===
+
+impl AgentApi {
+    pub(crate) fn new(house: Arc<House>, host: Host, tasks: Arc<Tasks>) -> Self {
+        let instance_id = uuid::Uuid::now_v7().to_string().into();
+        Self { house, host: Arc::new(host), instance_id, tasks }
+    }
+
+    /// Opens the conversation that the manager's first words ask for.
+    fn open(&self, first: pb::OperateRequest) -> Result<Conversation, Refused> {
+        use pb::operate_request::Message;
+        let talk = |attempt, cursor, resumed| {
+            Conversation::new(Arc::clone(&self.house), attempt, cursor, resumed)
+        };
+        match first.message.ok_or_else(|| Refused::missing("message"))? {
+            Message::Start(start) => {
+                let start = Start::try_from(start)?;
+                match self.house.attempts.open(start.id, start.epoch)? {
+                    Opening::Known(attempt) => Ok(talk(attempt, 0, true)),
+                    Opening::New(attempt) => {
+                        let run = operation::run(self.house.clone(), attempt.clone(), start);
+                        self.tasks.spawn("attempt", run);
+                        Ok(talk(attempt, 0, false))
+                    }
+                }
+            }
+            Message::Resume(resume) => {
+                let id = resume.attempt_id.parse().at("resume.attempt_id")?;
+                Ok(talk(self.house.attempts.get(id)?, resume.after, true))
+            }
+            Message::Ack(_) | Message::Answer(_) | Message::Cancel(_) => {
+                Err(Refused::field("message", "a conversation begins with a start or a resume"))
+            }
+        }
+    }
+
+    fn attempts(&self) -> Vec<pb::Attempt> {
+        let attempts = self.house.attempts.list().into_iter();
+        let message = attempts.map(|attempt| pb::Attempt {
+            attempt_id: attempt.id.to_string(),
+            state: if attempt.records.is_ended() {
+                pb::AttemptState::Ended.into()
+            } else {
+                pb::AttemptState::Running.into()
+            },
+            last_sequence: attempt.records.last(),
+        });
+        message.collect()
+    }
+}
+
+#[async_trait]
+impl AgentService for AgentApi {
+    type OperateStream = ReceiverStream<Result<pb::OperateResponse, Status>>;
+    type WatchStatusStream = ReceiverStream<Result<pb::WatchStatusResponse, Status>>;
+
+    async fn hello(
+        &self,
+        request: Request<pb::HelloRequest>,
+    ) -> Result<Response<pb::HelloResponse>, Status> {
+        let hello = request.into_inner();
+        let protocol = common(hello.protocol_min, hello.protocol_max)?;
+        if let Some(interval) = hello.heartbeat_interval {
+            let interval = from_duration(interval)?.clamp(HEARTBEATS.0, HEARTBEATS.1);
+            self.house.heartbeat.send_replace(interval);
+        }
+        info!(manager = hello.manager_version, protocol, "the manager has said hello");
+        Ok(Response::new(pb::HelloResponse {
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol,
+            capabilities: Vec::new(),
+            host: Some(to_host((*self.host).clone())),
+            now: Some(timestamp(Timestamp::now())),
+            attempts: self.attempts(),
+            instance_id: self.instance_id.to_string(),
+            slots: self.house.slot_count,
+        }))
+    }
+
+    async fn operate(
+        &self,
+        request: Request<Streaming<pb::OperateRequest>>,
+    ) -> Result<Response<Self::OperateStream>, Status> {
+        let mut inbound = request.into_inner();
+        let first = timeout(FIRST_WORDS, inbound.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no first message came"))??;
+        let first = first.ok_or_else(|| Refused::missing("message"))?;
+        let conversation = self.open(first)?;
+        let (voice, outbound) = mpsc::channel(VOICE);
+        self.tasks.spawn("conversation", conversation.hold(inbound, voice));
+        Ok(Response::new(ReceiverStream::new(outbound)))
+    }
+
+    async fn find_missing_artifacts(
+        &self,
+        request: Request<pb::FindMissingArtifactsRequest>,
+    ) -> Result<Response<pb::FindMissingArtifactsResponse>, Status> {
+        let mut digests = Vec::new();
+        for text in request.into_inner().digests {
+            let digest: Digest = text.parse().at("digests")?;
+            if self.house.artifacts.find(digest).is_none() {
+                digests.push(text);
+            }
+        }
+        Ok(Response::new(pb::FindMissingArtifactsResponse { digests }))
+    }
+
+    async fn write_artifact(
+        &self,
+        request: Request<Streaming<pb::WriteArtifactRequest>>,
+    ) -> Result<Response<pb::WriteArtifactResponse>, Status> {
+        write::artifact(&self.house.artifacts, request.into_inner()).await?;
+        Ok(Response::new(pb::WriteArtifactResponse {}))
+    }
+
+    async fn prepare_environment(
+        &self,
+        _request: Request<pb::PrepareEnvironmentRequest>,
+    ) -> Result<Response<pb::PrepareEnvironmentResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn watch_status(
+        &self,
+        _: Request<pb::WatchStatusRequest>,
+    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let (status_tx, statuses) = mpsc::channel(1);
+        let house = Arc::clone(&self.house);
+        self.tasks.spawn("status", async move {
+            let mut beats = interval(*house.heartbeat.borrow());
+            beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = status_tx.closed() => return,
+                    _ = beats.tick() => {}
+                }
+                if status_tx.send(Ok(status(&house))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(statuses)))
+    }
+}
+
+fn status(house: &House) -> pb::WatchStatusResponse {
+    pb::WatchStatusResponse {
+        running: u32::try_from(house.attempts.running()).unwrap_or(u32::MAX),
+        draining: house.attempts.is_draining(),
+        now: Some(timestamp(Timestamp::now())),
+        disk_free: house.state.free(),
+    }
+}
+
+/// Returns the highest protocol version that both speak.
+fn common(low: u32, high: u32) -> Result<u32, Refused> {
+    let protocol = high.min(PROTOCOL.1);
+    if protocol < low.max(PROTOCOL.0) {
+        let (own_low, own_high) = PROTOCOL;
+        return Err(Refused::new(
+            Reason::ProtocolMismatch,
+            format!(
+                "the manager speaks the versions {low} to {high} of the protocol and this agent \
+                 {own_low} to {own_high}: bring them to the same release"
+            ),
+        ));
+    }
+    Ok(protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_common_version_is_spoken() {
+        assert_eq!(common(1, 1).unwrap(), 1);
+        assert_eq!(common(0, 9).unwrap(), 1);
+        assert_eq!(common(2, 9).unwrap_err().reason, Reason::ProtocolMismatch);
+        assert_eq!(common(0, 0).unwrap_err().reason, Reason::ProtocolMismatch);
+    }
+}

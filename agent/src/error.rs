@@ -1,0 +1,98 @@
+//! What can stop the agent, who can do something about it, and how the process says so.
+
+use std::{error::Error, fmt, io, net::SocketAddr, process::ExitCode};
+
+use crate::state::StateError;
+
+/// Why the agent did not start, or did not keep running.
+///
+/// A message names what was attempted and never repeats its source: [`Chain`] prints the causes,
+/// each once.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("failed to start the async runtime")]
+    Runtime(#[source] io::Error),
+
+    #[error(transparent)]
+    State(#[from] StateError),
+
+    #[error("failed to become the one to which orphaned processes come")]
+    Orphans(#[source] io::Error),
+
+    #[error("failed to listen on `{address}`")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+
+    #[error("the agent stopped on its own")]
+    Run(#[source] waggoner_task::Failure),
+}
+
+/// Who can do something about an error. The exit code says so to the host's service manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever configured it. Starting again changes nothing: `EX_CONFIG` of sysexits(3).
+    Config,
+    /// The host, or a peer. Starting again may help: `EX_UNAVAILABLE`.
+    Environment,
+    /// Us: `EX_SOFTWARE`.
+    Bug,
+}
+
+/// Prints an error and its causes on one line, outermost first.
+#[derive(Debug)]
+pub struct Chain<'a>(pub &'a dyn Error);
+
+// === impl StartError ===
+
+impl StartError {
+    /// Says who can do something about it.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::State(StateError::Taken { .. }) => Fault::Config,
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+                Fault::Config
+            }
+            Self::Runtime(_) | Self::State(_) | Self::Orphans(_) | Self::Listen { .. } => {
+                Fault::Environment
+            }
+            Self::Run(_) => Fault::Bug,
+        }
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// The exit code.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Config => 78,
+            Self::Environment => 69,
+            Self::Bug => 70,
+        }
+    }
+}
+
+// === impl Chain ===
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// Tells the operator what happened, on stderr, and picks the exit code.
+#[expect(clippy::print_stderr, reason = "the last words of the process")]
+pub fn report(error: &StartError) -> ExitCode {
+    eprintln!("error: {}", Chain(error));
+    ExitCode::from(error.fault().exit_code())
+}

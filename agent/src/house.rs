@@ -1,0 +1,24 @@
+//! What the operations of one daemon share.
+
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::{artifacts::Artifacts, attempts::Attempts, parent::Parent, state::StateDir};
+
+/// What the operations of one daemon share.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) state: StateDir,
+    pub(crate) attempts: Attempts,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) parent: Parent,
+    /// One permit for each operation that may run at once.
+    pub(crate) slots: Semaphore,
+    pub(crate) slot_count: u32,
+    /// How often a quiet stream says that it lives; the manager may choose.
+    pub(crate) heartbeat: watch::Sender<Duration>,
+}
+
+/// How often a quiet stream says that it lives, unless the manager has chosen.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -1,0 +1,54 @@
+//! A program that is on the host already: the plainest of operations.
+
+use serde_json::Value;
+use waggoner_process::Spawn;
+use waggoner_types::{ErrorKind, Exit, OperationError, Outcome};
+
+use crate::{
+    attempt::Attempt,
+    house::House,
+    operation::{
+        failed, interrupted,
+        oversee::{Raw, oversee},
+        sentence,
+    },
+    start::{Program, Start},
+};
+
+/// Runs it: exit code 0 is success, and there is no result.
+///
+/// It gets nothing but arguments: no directory of its own, no socket, no inputs.
+pub(super) async fn run(
+    house: &House,
+    attempt: &Attempt,
+    start: &Start,
+    program: &Program,
+) -> Outcome {
+    let mut spawn = Spawn::new(&program.program, house.state.work());
+    spawn.args.clone_from(&program.args);
+    spawn.env = [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let ended = match oversee(&house.parent, &spawn, attempt, start.into(), &mut Raw(attempt)).await {
+        Ok(ended) => ended,
+        Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
+    };
+    let result = match (interrupted(&ended, start), ended.exit) {
+        (Some(error), _) => Err(error),
+        (None, Exit::Code(0)) => Ok(Value::Null),
+        (None, exit) => Err(exited(&program.program, exit)),
+    };
+    Outcome { result, exit: Some(ended.exit) }
+}
+
+/// Where programs are looked up, when the host does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn exited(program: impl std::fmt::Display, exit: Exit) -> OperationError {
+    let how = match exit {
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(signal) => format!("was ended by signal {signal}"),
+        Exit::TimedOut | Exit::Cancelled | Exit::Lost => "was ended".to_owned(),
+    };
+    OperationError::new(ErrorKind::Recoverable, "ProcessException", format!("`{program}` {how}"))
+}

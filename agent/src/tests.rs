@@ -1,0 +1,5 @@
+//! The agent as a manager sees it: real processes, an in-memory link.
+
+mod conversation;
+mod processes;
+mod site;

@@ -248,4 +248,6 @@ impl Execution {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -2,5 +2,6 @@
 
 mod agent;
 mod conversation;
+mod identity;
 
-pub(crate) use agent::AgentApi;
+pub(crate) use self::{agent::AgentApi, identity::IdentityApi};

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, io, net::SocketAddr, process::ExitCode};
 
-use crate::state::StateError;
+use camino::Utf8PathBuf;
+use waggoner_identity::{IdentityError, InvalidToken, KeyError};
+
+use crate::{enrol::EnrolError, state::StateError};
 
 /// Why the agent did not start, or did not keep running.
 ///
@@ -18,6 +21,42 @@ pub enum StartError {
 
     #[error("failed to become the one to which orphaned processes come")]
     Orphans(#[source] io::Error),
+
+    #[error("failed to open the artifacts")]
+    Artifacts(#[source] io::Error),
+
+    #[error("failed to load the agent's identity")]
+    Identity(#[source] IdentityError),
+
+    #[error("failed to make the agent's key")]
+    Key(#[source] KeyError),
+
+    #[error(
+        "this agent has no certificate that is still good: make a join token with `wag agents token \
+         create`, put it into a file, and name that with --join"
+    )]
+    NoJoinToken,
+
+    #[error("failed to read the join token")]
+    JoinFile(#[source] io::Error),
+
+    #[error("failed to read the join token in `{path}`")]
+    JoinToken {
+        path: Utf8PathBuf,
+        #[source]
+        source: InvalidToken,
+    },
+
+    #[error(
+        "neither a manager to dial nor an address to listen on was given: use --manager or --listen"
+    )]
+    NoManager,
+
+    #[error("the agent has not joined its manager")]
+    NotJoined,
+
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
 
     #[error("failed to listen on `{address}`")]
     Listen {
@@ -51,14 +90,24 @@ impl StartError {
     /// Says who can do something about it.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::State(StateError::Taken { .. }) => Fault::Config,
+            Self::State(StateError::Taken { .. })
+            | Self::NoJoinToken
+            | Self::JoinFile(_)
+            | Self::JoinToken { .. }
+            | Self::NoManager
+            | Self::Identity(_)
+            | Self::Enrol(EnrolError::Refused(_) | EnrolError::Install(_)) => Fault::Config,
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
                 Fault::Config
             }
-            Self::Runtime(_) | Self::State(_) | Self::Orphans(_) | Self::Listen { .. } => {
-                Fault::Environment
-            }
-            Self::Run(_) => Fault::Bug,
+            Self::Runtime(_)
+            | Self::State(_)
+            | Self::Orphans(_)
+            | Self::Artifacts(_)
+            | Self::Key(_)
+            | Self::Enrol(_)
+            | Self::Listen { .. } => Fault::Environment,
+            Self::NotJoined | Self::Run(_) => Fault::Bug,
         }
     }
 }

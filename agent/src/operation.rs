@@ -36,9 +36,9 @@ async fn conduct(house: &House, attempt: &Attempt, start: Start) -> Outcome {
     };
     let outcome = match &start.operation {
         Operation::Program(program) => program::run(house, attempt, &start, program).await,
-        Operation::Python { .. } | Operation::Script(_) => failed(OperationError::non_recoverable(
-            "this agent does not run such operations yet",
-        )),
+        Operation::Python { .. } | Operation::Script(_) => {
+            failed(OperationError::non_recoverable("this agent does not run such operations yet"))
+        }
     };
     drop(slot);
     if let Err(error) = &outcome.result {

@@ -80,21 +80,22 @@ impl TryFrom<pb::Start> for Start {
     fn try_from(message: pb::Start) -> Result<Self, Refused> {
         use pb::start::Implementation;
         let implementation = message.implementation;
-        let operation = match implementation.ok_or_else(|| Refused::missing("start.implementation"))? {
-            Implementation::Python(python) => Operation::Python {
-                task_name: python.task_name,
-                environment: environment(python.environment, "start.python.environment")?
-                    .ok_or_else(|| Refused::missing("start.python.environment"))?,
-            },
-            Implementation::Script(script) => Operation::Script(script.try_into()?),
-            Implementation::Program(pb::ProgramOperation { program, args }) => {
-                if !program.starts_with('/') {
-                    let why = format!("`{program}` is not an absolute path");
-                    return Err(Refused::field("start.program.program", why));
+        let operation =
+            match implementation.ok_or_else(|| Refused::missing("start.implementation"))? {
+                Implementation::Python(python) => Operation::Python {
+                    task_name: python.task_name,
+                    environment: environment(python.environment, "start.python.environment")?
+                        .ok_or_else(|| Refused::missing("start.python.environment"))?,
+                },
+                Implementation::Script(script) => Operation::Script(script.try_into()?),
+                Implementation::Program(pb::ProgramOperation { program, args }) => {
+                    if !program.starts_with('/') {
+                        let why = format!("`{program}` is not an absolute path");
+                        return Err(Refused::field("start.program.program", why));
+                    }
+                    Operation::Program(Program { program: program.into(), args })
                 }
-                Operation::Program(Program { program: program.into(), args })
-            }
-        };
+            };
         let duration = |message: Option<_>, path| message.map(from_duration).transpose().at(path);
         Ok(Self {
             id: message.attempt_id.parse().at("start.attempt_id")?,

@@ -41,7 +41,9 @@ pub enum StateError {
         source: io::Error,
     },
 
-    #[error("the directory `{path}` is used by another agent: stop that one, or give this one its own")]
+    #[error(
+        "the directory `{path}` is used by another agent: stop that one, or give this one its own"
+    )]
     Taken { path: Utf8PathBuf },
 }
 

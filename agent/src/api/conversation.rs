@@ -60,7 +60,12 @@ enum Onward {
 
 impl Conversation {
     /// Begins a conversation about an attempt whose records the manager has up to `cursor`.
-    pub(crate) fn new(house: Arc<House>, attempt: Arc<Attempt>, cursor: u64, resumed: bool) -> Self {
+    pub(crate) fn new(
+        house: Arc<House>,
+        attempt: Arc<Attempt>,
+        cursor: u64,
+        resumed: bool,
+    ) -> Self {
         Self { house, attempt, cursor, asked: 0, resumed }
     }
 

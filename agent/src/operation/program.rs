@@ -29,7 +29,8 @@ pub(super) async fn run(
     spawn.env = [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-    let ended = match oversee(&house.parent, &spawn, attempt, start.into(), &mut Raw(attempt)).await {
+    let ended = match oversee(&house.parent, &spawn, attempt, start.into(), &mut Raw(attempt)).await
+    {
         Ok(ended) => ended,
         Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
     };

@@ -179,7 +179,8 @@ impl Talk {
                     self.say(operate_request::Message::Answer(answer)).await;
                     story.questions.push(ask);
                 }
-                operate_response::Message::Accepted(_) | operate_response::Message::Heartbeat(_) => {}
+                operate_response::Message::Accepted(_)
+                | operate_response::Message::Heartbeat(_) => {}
             }
         }
         story

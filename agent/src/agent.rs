@@ -1,0 +1,173 @@
+//! The wiring: everything that can be refused, then everything that runs.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+use waggoner_identity::JoinToken;
+use waggoner_link::AgentListener;
+use waggoner_task::{Group, Tasks};
+
+use crate::{
+    api::{AgentApi, IdentityApi},
+    artifacts::Artifacts,
+    attempt::Cancel,
+    attempts::Attempts,
+    config::Config,
+    enrol,
+    error::StartError,
+    host,
+    house::{HEARTBEAT, House},
+    identity::Keeper,
+    link::{self, Services},
+    parent::Parent,
+    state::StateDir,
+};
+
+/// An agent with all it needs and nothing running yet.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    state: StateDir,
+    artifacts: Artifacts,
+    keeper: Arc<Keeper>,
+    way: Way,
+}
+
+/// Which way the link comes up.
+#[derive(Debug)]
+enum Way {
+    Dial(String),
+    Listen(AgentListener),
+}
+
+/// How long the last records may take to reach the manager, once nothing runs any more.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+// === impl Agent ===
+
+impl Agent {
+    /// Takes everything that can be refused, also by the manager, so that [`Agent::run`] starts
+    /// whole or not at all.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let state = StateDir::open(&config.state_dir)?;
+        let artifacts = Artifacts::open(state.artifacts()).map_err(StartError::Artifacts)?;
+        let keeper = match Keeper::load(state.identity()).map_err(StartError::Identity)? {
+            Some(keeper) => keeper,
+            None => Keeper::join(state.identity(), join_token(&config)?, config.name.clone())
+                .map_err(StartError::Key)?,
+        };
+        let keeper = Arc::new(keeper);
+        let way = match (&config.manager, config.listen) {
+            (_, Some(address)) => Way::Listen(
+                link::bind(address, &keeper)
+                    .await
+                    .map_err(|source| StartError::Listen { address, source })?,
+            ),
+            (Some(address), None) => {
+                if keeper.joined().is_none() {
+                    enrol::enrol(&keeper, address).await?;
+                }
+                Way::Dial(address.clone())
+            }
+            (None, None) => return Err(StartError::NoManager),
+        };
+        Ok(Self { config, state, artifacts, keeper, way })
+    }
+
+    /// Serves the manager until `shutdown`; then takes nothing new, gives what runs its grace,
+    /// cancels what is left, and lets the manager hear of it.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { config, state, artifacts, keeper, way } = self;
+        let (parent, burying) = Parent::new().map_err(StartError::Orphans)?;
+        let house = Arc::new(House {
+            state,
+            artifacts,
+            parent,
+            attempts: Attempts::default(),
+            slots: Semaphore::new(config.slots as usize),
+            slot_count: config.slots,
+            heartbeat: watch::Sender::new(HEARTBEAT),
+        });
+        let tasks = Arc::new(Tasks::default());
+        let mut group = Group::default();
+        let host = host::look(Vec::new());
+        let services = Services {
+            agent: AgentApi::new(house.clone(), host, tasks.clone()),
+            identity: IdentityApi::new(keeper.clone()),
+            stop: group.token(),
+        };
+        let stop = group.token();
+        group.spawn("orphans", until(stop.clone(), burying));
+        match way {
+            Way::Listen(listener) => {
+                let address = listener.address().map(|address| address.to_string());
+                info!(address = address.unwrap_or_default(), "waiting for the manager to dial");
+                let listening = link::listen(services, listener, keeper);
+                group.spawn("link", until(stop, async { drop::<Infallible>(listening.await) }));
+            }
+            Way::Dial(address) => {
+                let joined = keeper.joined().ok_or(StartError::NotJoined)?;
+                let dialling = link::dial(services, address, joined);
+                group.spawn("link", until(stop, async { drop::<Infallible>(dialling.await) }));
+            }
+        }
+        let drained = async {
+            shutdown.await;
+            drain(&house, config.stop_grace()).await;
+        };
+        let ended = group.run(drained, LAST_WORDS).await.map_err(StartError::Run);
+        if let Err(overdue) = tasks.stop(Duration::ZERO).await {
+            warn!(%overdue, "some were cut off");
+        }
+        ended
+    }
+}
+
+/// Runs something until the order to stop.
+async fn until(stop: waggoner_task::CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// Takes no new attempts, and ends those that run: after their grace by an order.
+async fn drain(house: &House, grace: Duration) {
+    house.attempts.drain();
+    info!(running = house.attempts.running(), "stopping");
+    if timeout(grace, idle(house)).await.is_err() {
+        let reason = "the agent is stopping".to_owned();
+        house.attempts.cancel_all(&Cancel { kill: false, reason });
+        if timeout(2 * LAST_WORDS, idle(house)).await.is_err() {
+            warn!(running = house.attempts.running(), "operations do not end");
+        }
+    }
+    // What ended has to reach the manager; it may be out of reach.
+    let told = async {
+        while house.attempts.list().iter().any(|attempt| !attempt.records.is_done()) {
+            sleep(GLANCE).await;
+        }
+    };
+    if timeout(LAST_WORDS, told).await.is_err() {
+        warn!("the manager has not heard of the end of every operation");
+    }
+}
+
+/// How often an agent that stops looks whether it may.
+const GLANCE: Duration = Duration::from_millis(20);
+
+async fn idle(house: &House) {
+    while house.attempts.running() > 0 {
+        sleep(GLANCE).await;
+    }
+}
+
+fn join_token(config: &Config) -> Result<JoinToken, StartError> {
+    let path = config.join.as_ref().ok_or(StartError::NoJoinToken)?;
+    let text = fs_err::read_to_string(path).map_err(StartError::JoinFile)?;
+    text.parse().map_err(|source| StartError::JoinToken { path: path.clone(), source })
+}

@@ -1,0 +1,164 @@
+//! Attempts, and the ingest of their records.
+//!
+//! An attempt's watermark is its last record that is stored for good: what the manager may
+//! acknowledge, and where it resumes. Records and watermark are written in one transaction, and
+//! records at or below the watermark are skipped, so that a batch may be sent any number of times.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+use waggoner_types::{AgentName, AttemptId, OperationId, TenantName};
+
+use crate::{
+    Error, Kind, Store, Thing,
+    column::{Columns as _, OrExists as _, all, json_text, maybe_micros, micros, one, run, signed},
+    error::Stop,
+    event::{self, Entry},
+};
+
+/// An attempt: one delivery of an operation to an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    pub id: AttemptId,
+    /// The operation, which is stored already.
+    pub operation: OperationId,
+    /// The tenant of the agent.
+    pub tenant: TenantName,
+    pub agent: AgentName,
+    /// Grows with each attempt at the same task.
+    pub epoch: u64,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<Value>,
+    /// The last record that is stored for good.
+    pub watermark: u64,
+}
+
+/// What an attempt's next records amount to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    pub attempt: AttemptId,
+    /// The last record of the batch: the watermark after it.
+    pub upto: u64,
+    /// The log lines and events of the records, each with its record's sequence.
+    pub entries: Vec<Entry>,
+    /// How the attempt ended, where the last record says so.
+    pub end: Option<End>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    pub at: Timestamp,
+    pub outcome: Value,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Stores a new attempt: before it is sent to its agent.
+    pub async fn create_attempt(&self, attempt: Attempt) -> Result<(), Error> {
+        self.write("store the attempt", move |tx| insert(tx, &attempt)).await
+    }
+
+    /// Returns an attempt.
+    pub async fn attempt(&self, id: AttemptId) -> Result<Attempt, Error> {
+        self.read("read the attempt", move |connection| require(connection, id)).await
+    }
+
+    /// Returns every attempt at an operation, oldest first.
+    pub async fn attempts(&self, operation: OperationId) -> Result<Vec<Attempt>, Error> {
+        self.read("read the operation's attempts", move |connection| {
+            let query = "SELECT * FROM attempts WHERE operation = ?1 ORDER BY epoch, id";
+            Ok(all(connection, query, [operation.to_string()], attempt)?)
+        })
+        .await
+    }
+
+    /// Returns the attempts on an agent that have not ended: what to reconcile with it.
+    pub async fn open_attempts(
+        &self,
+        tenant: TenantName,
+        agent: AgentName,
+    ) -> Result<Vec<Attempt>, Error> {
+        self.read("read the agent's open attempts", move |connection| {
+            let query = "SELECT * FROM attempts
+                         WHERE tenant = ?1 AND agent = ?2 AND ended_at IS NULL ORDER BY id";
+            Ok(all(connection, query, params![tenant.as_str(), agent.as_str()], attempt)?)
+        })
+        .await
+    }
+
+    /// Stores an attempt's records and its watermark, or finds that they are stored already.
+    /// Returns the watermark.
+    pub async fn ingest(&self, batch: Batch, now: Timestamp) -> Result<u64, Error> {
+        self.write("store the attempt's records", move |tx| {
+            let stored = require(tx, batch.attempt)?;
+            if batch.upto <= stored.watermark {
+                return Ok(stored.watermark);
+            }
+            let fresh = stored.watermark + 1..=batch.upto;
+            for entry in batch.entries.iter().filter(|entry| fresh.contains(&entry.sequence)) {
+                event::insert(tx, entry, now)?;
+            }
+            let statement = "UPDATE attempts SET watermark = ?2, ended_at = ?3, outcome = ?4
+                             WHERE id = ?1";
+            let ended_at = batch.end.as_ref().map(|end| micros(end.at));
+            let outcome = batch.end.as_ref().map(|end| json_text(&end.outcome));
+            let values = params![batch.attempt.to_string(), signed(batch.upto), ended_at, outcome];
+            run(tx, statement, values)?;
+            Ok(batch.upto)
+        })
+        .await
+    }
+}
+
+/// Adds an attempt.
+pub(crate) fn insert(connection: &Connection, attempt: &Attempt) -> Result<(), Stop> {
+    let query = "SELECT id FROM operations WHERE id = ?1";
+    let operation = attempt.operation.to_string();
+    let found: Option<String> = one(connection, query, [&operation], |row| row.get(0))?;
+    if found.is_none() {
+        return Err(Stop::missing(Thing::new(Kind::Operation, operation)));
+    }
+    run(
+        connection,
+        "INSERT INTO attempts
+            (id, operation, tenant, agent, epoch, started_at, ended_at, outcome, watermark)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            attempt.id.to_string(),
+            operation,
+            attempt.tenant.as_str(),
+            attempt.agent.as_str(),
+            signed(attempt.epoch),
+            micros(attempt.started_at),
+            maybe_micros(attempt.ended_at),
+            attempt.outcome.as_ref().map(json_text),
+            signed(attempt.watermark),
+        ],
+    )
+    .or_exists(|| Thing::of(&attempt.tenant, Kind::Attempt, attempt.id))?;
+    Ok(())
+}
+
+fn require(connection: &Connection, id: AttemptId) -> Result<Attempt, Stop> {
+    let query = "SELECT * FROM attempts WHERE id = ?1";
+    one(connection, query, [id.to_string()], attempt)?
+        .ok_or_else(|| Stop::missing(Thing::new(Kind::Attempt, id)))
+}
+
+fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        id: row.text("id")?,
+        operation: row.text("operation")?,
+        tenant: row.text("tenant")?,
+        agent: row.text("agent")?,
+        epoch: row.unsigned("epoch")?,
+        started_at: row.time("started_at")?,
+        ended_at: row.maybe_time("ended_at")?,
+        outcome: row.maybe_json("outcome")?,
+        watermark: row.unsigned("watermark")?,
+    })
+}

@@ -1,0 +1,203 @@
+//! Deployments: blueprints with inputs, and the node instances they are made of.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+use waggoner_types::{BlueprintId, DeploymentId, TenantName};
+
+use crate::{
+    Deletion, Error, Kind, Page, PageRequest, Store, Thing, Users, blueprint,
+    column::{Columns as _, OrExists as _, all, first, json_text, micros, one, run},
+    error::Stop,
+    instance::{self, NodeInstance},
+    tenant,
+};
+
+/// A deployment, without its plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deployment {
+    pub tenant: TenantName,
+    pub id: DeploymentId,
+    pub blueprint_id: BlueprintId,
+    pub created_at: Timestamp,
+    /// Its inputs, a JSON object.
+    pub inputs: Value,
+    /// The names of its workflows.
+    pub workflows: Vec<String>,
+    /// How many node instances it has.
+    pub node_instances: u32,
+    /// How many of them are started.
+    pub node_instances_started: u32,
+}
+
+/// A deployment to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDeployment {
+    pub tenant: TenantName,
+    pub id: DeploymentId,
+    pub blueprint_id: BlueprintId,
+    pub created_at: Timestamp,
+    /// Its inputs, a JSON object.
+    pub inputs: Value,
+    /// The names of its workflows.
+    pub workflows: Vec<String>,
+    /// Its plan: the blueprint's with the inputs filled in, a JSON object.
+    pub plan: Value,
+    /// Its node instances, all of this tenant and deployment.
+    pub instances: Vec<NodeInstance>,
+}
+
+const SELECT: &str = "SELECT d.tenant, d.id, d.blueprint, d.created_at, d.inputs, d.workflows,
+        (SELECT count(*) FROM node_instances n
+          WHERE n.tenant = d.tenant AND n.deployment = d.id) AS instances,
+        (SELECT count(*) FROM node_instances n
+          WHERE n.tenant = d.tenant AND n.deployment = d.id AND n.state = 'started') AS started
+    FROM deployments d";
+
+// === impl Store ===
+
+impl Store {
+    /// Creates a deployment with its node instances.
+    pub async fn create_deployment(&self, new: NewDeployment) -> Result<(), Error> {
+        self.write("store the deployment", move |tx| {
+            tenant::require(tx, &new.tenant)?;
+            insert(tx, &new)
+        })
+        .await
+    }
+
+    /// Returns a deployment.
+    pub async fn deployment(
+        &self,
+        tenant: TenantName,
+        id: DeploymentId,
+    ) -> Result<Deployment, Error> {
+        self.read("read the deployment", move |connection| {
+            let query = format!("{SELECT} WHERE d.tenant = ?1 AND d.id = ?2");
+            one(connection, &query, params![tenant.as_str(), id.as_str()], deployment)?
+                .ok_or_else(|| missing(&tenant, &id))
+        })
+        .await
+    }
+
+    /// Returns a deployment's plan.
+    pub async fn deployment_plan(
+        &self,
+        tenant: TenantName,
+        id: DeploymentId,
+    ) -> Result<Value, Error> {
+        self.read("read the deployment's plan", move |connection| {
+            let query = "SELECT plan FROM deployments WHERE tenant = ?1 AND id = ?2";
+            let key = params![tenant.as_str(), id.as_str()];
+            one(connection, query, key, |row| row.json("plan"))?
+                .ok_or_else(|| missing(&tenant, &id))
+        })
+        .await
+    }
+
+    /// Lists a tenant's deployments, or those of one blueprint, by id.
+    pub async fn deployments(
+        &self,
+        tenant: TenantName,
+        blueprint_id: Option<BlueprintId>,
+        page: &PageRequest,
+    ) -> Result<Page<Deployment>, Error> {
+        let cut = page.cut("deployments", [""])?;
+        self.read("list deployments", move |connection| {
+            let query = format!(
+                "{SELECT} WHERE d.tenant = ?1 AND (?2 IS NULL OR d.blueprint = ?2) AND d.id > ?3
+                 ORDER BY d.id LIMIT ?4"
+            );
+            let blueprint_id = blueprint_id.as_ref().map(BlueprintId::as_str);
+            let key = params![tenant.as_str(), blueprint_id, cut.after[0], cut.limit()];
+            let rows = all(connection, &query, key, deployment)?;
+            Ok(cut.page(rows, |deployment| [deployment.id.to_string()]))
+        })
+        .await
+    }
+
+    /// Deletes a deployment with its node instances, executions and events.
+    ///
+    /// Refused while an execution has not ended, and, unless forced, while node instances live:
+    /// while their state is neither uninitialized nor deleted.
+    pub async fn delete_deployment(
+        &self,
+        tenant: TenantName,
+        id: DeploymentId,
+        deletion: Deletion,
+    ) -> Result<(), Error> {
+        self.write("delete the deployment", move |tx| {
+            require(tx, &tenant, &id)?;
+            let key = params![tenant.as_str(), id.as_str()];
+            let thing = || Thing::of(&tenant, Kind::Deployment, &id);
+
+            let query = "SELECT id FROM executions
+                 WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL ORDER BY id";
+            Users::refuse(thing, Kind::Execution, all(tx, query, key, first)?)?;
+            if deletion == Deletion::IfUnused {
+                let query = "SELECT id FROM node_instances WHERE tenant = ?1 AND deployment = ?2
+                     AND state NOT IN ('uninitialized', 'deleted') ORDER BY id";
+                Users::refuse(thing, Kind::NodeInstance, all(tx, query, key, first)?)?;
+            }
+            run(tx, "DELETE FROM events WHERE tenant = ?1 AND deployment = ?2", key)?;
+            run(tx, "DELETE FROM deployments WHERE tenant = ?1 AND id = ?2", key)?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Refuses what is meant for a deployment that is not there.
+pub(crate) fn require(
+    connection: &Connection,
+    tenant: &TenantName,
+    id: &DeploymentId,
+) -> Result<(), Stop> {
+    let query = "SELECT 1 FROM deployments WHERE tenant = ?1 AND id = ?2";
+    let key = params![tenant.as_str(), id.as_str()];
+    match one(connection, query, key, first::<i64>)? {
+        Some(_) => Ok(()),
+        None => Err(missing(tenant, id)),
+    }
+}
+
+fn missing(tenant: &TenantName, id: &DeploymentId) -> Stop {
+    Stop::missing(Thing::of(tenant, Kind::Deployment, id))
+}
+
+fn insert(connection: &Connection, new: &NewDeployment) -> Result<(), Stop> {
+    let query = "SELECT 1 FROM blueprints WHERE tenant = ?1 AND id = ?2";
+    let key = params![new.tenant.as_str(), new.blueprint_id.as_str()];
+    if one(connection, query, key, first::<i64>)?.is_none() {
+        return Err(blueprint::missing(&new.tenant, &new.blueprint_id));
+    }
+    run(
+        connection,
+        "INSERT INTO deployments (tenant, id, blueprint, created_at, inputs, workflows, plan)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            new.tenant.as_str(),
+            new.id.as_str(),
+            new.blueprint_id.as_str(),
+            micros(new.created_at),
+            json_text(&new.inputs),
+            json_text(&new.workflows),
+            json_text(&new.plan),
+        ],
+    )
+    .or_exists(|| Thing::of(&new.tenant, Kind::Deployment, &new.id))?;
+    new.instances.iter().try_for_each(|instance| instance::insert(connection, instance))
+}
+
+fn deployment(row: &Row<'_>) -> rusqlite::Result<Deployment> {
+    Ok(Deployment {
+        tenant: row.text("tenant")?,
+        id: row.text("id")?,
+        blueprint_id: row.text("blueprint")?,
+        created_at: row.time("created_at")?,
+        inputs: row.json("inputs")?,
+        workflows: row.json("workflows")?,
+        node_instances: row.get("instances")?,
+        node_instances_started: row.get("started")?,
+    })
+}

@@ -1,0 +1,298 @@
+//! Executions and what they are made of: tasks and operations.
+//!
+//! An execution moves on by [`Store::advance`](crate::Store::advance) alone.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, OperationId, TenantName};
+
+use crate::{
+    Error, Kind, Page, PageRequest, Store, Thing, Users,
+    column::{Columns as _, OrExists as _, all, first, json_text, maybe_micros, micros, one, run},
+    deployment,
+    error::Stop,
+};
+
+/// An execution: a run of a workflow on a deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    pub id: ExecutionId,
+    pub tenant: TenantName,
+    pub deployment_id: DeploymentId,
+    pub workflow_id: String,
+    pub status: ExecutionStatus,
+    /// Its parameters, a JSON object.
+    pub parameters: Value,
+    /// How it is to be run, in the engine's words: a JSON object.
+    pub settings: Value,
+    /// Why it failed.
+    pub error: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    /// Set if, and only if, it has ended.
+    pub ended_at: Option<Timestamp>,
+    pub total_operations: u32,
+    pub finished_operations: u32,
+}
+
+/// Whether an execution may run beside others of its deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// It changes the deployment: refused while another one has not ended.
+    Alone,
+    /// It runs whatever else runs.
+    Beside,
+}
+
+/// A task of an execution's graph, as the engine has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its place in the graph.
+    pub number: u32,
+    /// The engine's word for where it stands.
+    pub status: String,
+    /// The operation that it runs now or ran last.
+    pub operation: Option<OperationId>,
+    /// How often it was tried again.
+    pub retry: u32,
+    /// When it may be tried again.
+    pub not_before: Option<Timestamp>,
+    /// What the engine keeps of it.
+    pub state: Value,
+}
+
+/// An operation: one task of an execution with one retry number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    pub id: OperationId,
+    /// The task it belongs to, by number.
+    pub task: u32,
+    pub retry: u32,
+    /// Its full name: `cloudify.interfaces.lifecycle.create`.
+    pub name: String,
+    pub node_instance_id: Option<String>,
+    /// The other node instance of a relationship operation.
+    pub target_id: Option<String>,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<Value>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Stores a new execution. An execution that has to be alone is refused while another one of
+    /// its deployment has not ended.
+    pub async fn create_execution(
+        &self,
+        execution: Execution,
+        company: Company,
+    ) -> Result<(), Error> {
+        self.write("store the execution", move |tx| {
+            let (tenant, deployment_id) = (&execution.tenant, &execution.deployment_id);
+            deployment::require(tx, tenant, deployment_id)?;
+            if company == Company::Alone {
+                let query = "SELECT id FROM executions
+                     WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL ORDER BY id";
+                let key = params![tenant.as_str(), deployment_id.as_str()];
+                let thing = || Thing::of(tenant, Kind::Deployment, deployment_id);
+                Users::refuse(thing, Kind::Execution, all(tx, query, key, first)?)?;
+            }
+            insert(tx, &execution)
+        })
+        .await
+    }
+
+    /// Returns an execution.
+    pub async fn execution(&self, tenant: TenantName, id: ExecutionId) -> Result<Execution, Error> {
+        self.read("read the execution", move |connection| {
+            find(connection, id)?
+                .filter(|execution| execution.tenant == tenant)
+                .ok_or_else(|| Stop::missing(Thing::of(&tenant, Kind::Execution, id)))
+        })
+        .await
+    }
+
+    /// Lists a tenant's executions, or those of one deployment, newest first.
+    pub async fn executions(
+        &self,
+        tenant: TenantName,
+        deployment_id: Option<DeploymentId>,
+        page: &PageRequest,
+    ) -> Result<Page<Execution>, Error> {
+        let cut = page.cut("executions", ["9223372036854775807", "~"])?;
+        let before: i64 = cut.after[0].parse().map_err(|_| Error::InvalidPageToken)?;
+        self.read("list executions", move |connection| {
+            let query = "SELECT * FROM executions
+                 WHERE tenant = ?1 AND (?2 IS NULL OR deployment = ?2)
+                   AND (created_at, id) < (?3, ?4)
+                 ORDER BY created_at DESC, id DESC LIMIT ?5";
+            let deployment_id = deployment_id.as_ref().map(DeploymentId::as_str);
+            let key = params![tenant.as_str(), deployment_id, before, cut.after[1], cut.limit()];
+            let rows = all(connection, query, key, execution)?;
+            Ok(cut.page(rows, |execution| {
+                [micros(execution.created_at).to_string(), execution.id.to_string()]
+            }))
+        })
+        .await
+    }
+
+    /// Returns every tenant's executions that have not ended, oldest first: what a manager that
+    /// starts has to go on with.
+    pub async fn open_executions(&self) -> Result<Vec<Execution>, Error> {
+        self.read("read the executions that have not ended", |connection| {
+            let query = "SELECT * FROM executions WHERE ended_at IS NULL ORDER BY created_at, id";
+            Ok(all(connection, query, [], execution)?)
+        })
+        .await
+    }
+
+    /// Returns an execution's tasks by number.
+    pub async fn tasks(&self, execution: ExecutionId) -> Result<Vec<Task>, Error> {
+        self.read("read the execution's tasks", move |connection| {
+            let query = "SELECT * FROM tasks WHERE execution = ?1 ORDER BY number";
+            Ok(all(connection, query, [execution.to_string()], task)?)
+        })
+        .await
+    }
+
+    /// Returns an execution's operations by task and retry.
+    pub async fn operations(&self, execution: ExecutionId) -> Result<Vec<Operation>, Error> {
+        self.read("read the execution's operations", move |connection| {
+            let query = "SELECT * FROM operations WHERE execution = ?1 ORDER BY task, retry, id";
+            Ok(all(connection, query, [execution.to_string()], operation)?)
+        })
+        .await
+    }
+}
+
+pub(crate) fn find(
+    connection: &Connection,
+    id: ExecutionId,
+) -> rusqlite::Result<Option<Execution>> {
+    let query = "SELECT * FROM executions WHERE id = ?1";
+    one(connection, query, [id.to_string()], execution)
+}
+
+/// Stores a task as it is now.
+pub(crate) fn put_task(
+    connection: &Connection,
+    execution: &str,
+    task: &Task,
+) -> rusqlite::Result<usize> {
+    run(
+        connection,
+        "INSERT INTO tasks (execution, number, status, operation, retry, not_before, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT DO UPDATE SET status = excluded.status, operation = excluded.operation,
+             retry = excluded.retry, not_before = excluded.not_before, state = excluded.state",
+        params![
+            execution,
+            task.number,
+            task.status,
+            task.operation.map(|operation| operation.to_string()),
+            task.retry,
+            maybe_micros(task.not_before),
+            json_text(&task.state),
+        ],
+    )
+}
+
+/// Stores an operation, or its end.
+pub(crate) fn put_operation(
+    connection: &Connection,
+    execution: &str,
+    operation: &Operation,
+) -> rusqlite::Result<usize> {
+    run(
+        connection,
+        "INSERT INTO operations
+            (id, execution, task, retry, name, node_instance, target, created_at, ended_at, outcome)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome",
+        params![
+            operation.id.to_string(),
+            execution,
+            operation.task,
+            operation.retry,
+            operation.name,
+            operation.node_instance_id,
+            operation.target_id,
+            micros(operation.created_at),
+            maybe_micros(operation.ended_at),
+            operation.outcome.as_ref().map(json_text),
+        ],
+    )
+}
+
+fn insert(connection: &Connection, execution: &Execution) -> Result<(), Stop> {
+    run(
+        connection,
+        "INSERT INTO executions
+            (id, tenant, deployment, workflow, status, parameters, settings, error, created_at,
+             started_at, ended_at, total_operations, finished_operations)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        params![
+            execution.id.to_string(),
+            execution.tenant.as_str(),
+            execution.deployment_id.as_str(),
+            execution.workflow_id,
+            execution.status.as_str(),
+            json_text(&execution.parameters),
+            json_text(&execution.settings),
+            execution.error,
+            micros(execution.created_at),
+            maybe_micros(execution.started_at),
+            maybe_micros(execution.ended_at),
+            execution.total_operations,
+            execution.finished_operations,
+        ],
+    )
+    .or_exists(|| Thing::of(&execution.tenant, Kind::Execution, execution.id))?;
+    Ok(())
+}
+
+fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
+    Ok(Execution {
+        id: row.text("id")?,
+        tenant: row.text("tenant")?,
+        deployment_id: row.text("deployment")?,
+        workflow_id: row.get("workflow")?,
+        status: row.text("status")?,
+        parameters: row.json("parameters")?,
+        settings: row.json("settings")?,
+        error: row.get("error")?,
+        created_at: row.time("created_at")?,
+        started_at: row.maybe_time("started_at")?,
+        ended_at: row.maybe_time("ended_at")?,
+        total_operations: row.get("total_operations")?,
+        finished_operations: row.get("finished_operations")?,
+    })
+}
+
+fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
+    Ok(Task {
+        number: row.get("number")?,
+        status: row.get("status")?,
+        operation: row.maybe_text("operation")?,
+        retry: row.get("retry")?,
+        not_before: row.maybe_time("not_before")?,
+        state: row.json("state")?,
+    })
+}
+
+fn operation(row: &Row<'_>) -> rusqlite::Result<Operation> {
+    Ok(Operation {
+        id: row.text("id")?,
+        task: row.get("task")?,
+        retry: row.get("retry")?,
+        name: row.get("name")?,
+        node_instance_id: row.get("node_instance")?,
+        target_id: row.get("target")?,
+        created_at: row.time("created_at")?,
+        ended_at: row.maybe_time("ended_at")?,
+        outcome: row.maybe_json("outcome")?,
+    })
+}

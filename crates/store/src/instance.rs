@@ -1,0 +1,270 @@
+//! Node instances, and the optimistic version of their runtime properties.
+
+use rusqlite::{Connection, Row, params};
+use serde_json::{Map, Value};
+use waggoner_types::{
+    DeploymentId, TenantName,
+    plan::{InstanceRelationship, InstanceState, ScalingGroupInstance},
+};
+
+use crate::{
+    Error, Kind, Page, PageRequest, Store, Thing,
+    column::{Columns as _, OrExists as _, all, json_text, one, run},
+    error::Stop,
+};
+
+/// A node instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeInstance {
+    pub tenant: TenantName,
+    pub deployment_id: DeploymentId,
+    /// Its id, unique in the tenant.
+    pub id: String,
+    pub node_id: String,
+    /// The node instance of the host it lives on.
+    pub host_id: Option<String>,
+    /// Its place among the node's instances, from 1.
+    pub index: u32,
+    pub state: InstanceState,
+    /// Grows with each real change of its runtime properties; 1 at first.
+    pub version: i64,
+    pub runtime_properties: Map<String, Value>,
+    /// What workflows note about it: status, drift.
+    pub system_properties: Map<String, Value>,
+    pub relationships: Vec<InstanceRelationship>,
+    pub scaling_groups: Vec<ScalingGroupInstance>,
+}
+
+/// A change of a node instance, asked for by somebody who read it at a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceUpdate {
+    pub tenant: TenantName,
+    pub id: String,
+    /// The version that was read.
+    pub version: i64,
+    /// Whether it is done although the properties changed since.
+    pub force: bool,
+    /// All runtime properties. Absent leaves them.
+    pub runtime_properties: Option<Map<String, Value>>,
+    /// Absent leaves it. A new state does not change the version.
+    pub state: Option<InstanceState>,
+    /// All system properties. Absent leaves them. They do not change the version.
+    pub system_properties: Option<Map<String, Value>>,
+}
+
+/// Why a node instance was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    #[error(
+        "the node instance `{}` changed since it was read: it is at version {} and the update was \
+         made from version {sent}; read it again and repeat the change",
+        stored.id, stored.version
+    )]
+    Conflict { stored: Box<NodeInstance>, sent: i64 },
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Unconditional changes of a node instance, by the workflow itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InstanceChange {
+    pub id: String,
+    /// Absent leaves it.
+    pub state: Option<InstanceState>,
+    /// All runtime properties. Absent leaves them.
+    pub runtime_properties: Option<Map<String, Value>>,
+    /// All system properties. Absent leaves them.
+    pub system_properties: Option<Map<String, Value>>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Returns a node instance.
+    pub async fn node_instance(
+        &self,
+        tenant: TenantName,
+        id: String,
+    ) -> Result<NodeInstance, Error> {
+        self.read("read the node instance", move |connection| require(connection, &tenant, &id))
+            .await
+    }
+
+    /// Lists node instances, of one deployment or one node if asked, by deployment, node and index.
+    pub async fn node_instances(
+        &self,
+        tenant: TenantName,
+        deployment_id: Option<DeploymentId>,
+        node_id: Option<String>,
+        page: &PageRequest,
+    ) -> Result<Page<NodeInstance>, Error> {
+        let cut = page.cut("node instances", ["", "", "0", ""])?;
+        let place: i64 = cut.after[2].parse().map_err(|_| Error::InvalidPageToken)?;
+        self.read("list node instances", move |connection| {
+            let query = "SELECT * FROM node_instances
+                 WHERE tenant = ?1 AND (?2 IS NULL OR deployment = ?2) AND (?3 IS NULL OR node = ?3)
+                   AND (deployment, node, place, id) > (?4, ?5, ?6, ?7)
+                 ORDER BY deployment, node, place, id LIMIT ?8";
+            let deployment_id = deployment_id.as_ref().map(DeploymentId::as_str);
+            let [deployment, node, _, id] = &cut.after;
+            let key = params![
+                tenant.as_str(),
+                deployment_id,
+                node_id,
+                deployment,
+                node,
+                place,
+                id,
+                cut.limit()
+            ];
+            let rows = all(connection, query, key, node_instance)?;
+            Ok(cut.page(rows, |instance| {
+                let deployment = instance.deployment_id.to_string();
+                let index = instance.index.to_string();
+                [deployment, instance.node_id.clone(), index, instance.id.clone()]
+            }))
+        })
+        .await
+    }
+
+    /// Returns all node instances of a deployment, by node and index.
+    pub async fn all_node_instances(
+        &self,
+        tenant: TenantName,
+        deployment_id: DeploymentId,
+    ) -> Result<Vec<NodeInstance>, Error> {
+        self.read("read the deployment's node instances", move |connection| {
+            let query = "SELECT * FROM node_instances WHERE tenant = ?1 AND deployment = ?2
+                         ORDER BY node, place, id";
+            let key = params![tenant.as_str(), deployment_id.as_str()];
+            Ok(all(connection, query, key, node_instance)?)
+        })
+        .await
+    }
+
+    /// Changes a node instance by Cloudify's optimistic rule: refused if, and only if, the stored
+    /// version is greater than the one that was read and the update is not forced
+    /// (cloudify-manager, `rest/resources_v1/nodes.py`). Returns the node instance as it is now.
+    ///
+    /// The version grows by one when runtime properties really change. Unlike Cloudify's it does
+    /// not grow with the state, so that a workflow that moves the state makes no reader stale.
+    pub async fn update_node_instance(
+        &self,
+        update: InstanceUpdate,
+    ) -> Result<NodeInstance, UpdateError> {
+        let sent = update.version;
+        let judged = self
+            .write("change the node instance", move |tx| {
+                let stored = require(tx, &update.tenant, &update.id)?;
+                if is_stale(&stored, &update) {
+                    return Ok(Err(stored));
+                }
+                let change = InstanceChange {
+                    id: update.id,
+                    state: update.state,
+                    runtime_properties: update.runtime_properties,
+                    system_properties: update.system_properties,
+                };
+                apply(tx, &stored, change).map(Ok)
+            })
+            .await?;
+        judged.map_err(|stored| UpdateError::Conflict { stored: Box::new(stored), sent })
+    }
+}
+
+/// Adds a node instance.
+pub(crate) fn insert(connection: &Connection, instance: &NodeInstance) -> Result<(), Stop> {
+    run(
+        connection,
+        "INSERT INTO node_instances
+            (tenant, id, deployment, node, place, host, state, version, runtime_properties,
+             system_properties, relationships, scaling_groups)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            instance.tenant.as_str(),
+            instance.id,
+            instance.deployment_id.as_str(),
+            instance.node_id,
+            instance.index,
+            instance.host_id,
+            instance.state.as_str(),
+            instance.version,
+            json_text(&instance.runtime_properties),
+            json_text(&instance.system_properties),
+            json_text(&instance.relationships),
+            json_text(&instance.scaling_groups),
+        ],
+    )
+    .or_exists(|| Thing::of(&instance.tenant, Kind::NodeInstance, &instance.id))?;
+    Ok(())
+}
+
+/// Applies a change to the row it was read from.
+pub(crate) fn apply(
+    connection: &Connection,
+    stored: &NodeInstance,
+    change: InstanceChange,
+) -> Result<NodeInstance, Stop> {
+    let after = changed(stored.clone(), change);
+    if after != *stored {
+        run(
+            connection,
+            "UPDATE node_instances
+             SET state = ?3, version = ?4, runtime_properties = ?5, system_properties = ?6
+             WHERE tenant = ?1 AND id = ?2",
+            params![
+                after.tenant.as_str(),
+                after.id,
+                after.state.as_str(),
+                after.version,
+                json_text(&after.runtime_properties),
+                json_text(&after.system_properties),
+            ],
+        )?;
+    }
+    Ok(after)
+}
+
+pub(crate) fn require(
+    connection: &Connection,
+    tenant: &TenantName,
+    id: &str,
+) -> Result<NodeInstance, Stop> {
+    let query = "SELECT * FROM node_instances WHERE tenant = ?1 AND id = ?2";
+    one(connection, query, params![tenant.as_str(), id], node_instance)?
+        .ok_or_else(|| Stop::missing(Thing::of(tenant, Kind::NodeInstance, id)))
+}
+
+fn is_stale(stored: &NodeInstance, update: &InstanceUpdate) -> bool {
+    stored.version > update.version && !update.force
+}
+
+fn changed(stored: NodeInstance, change: InstanceChange) -> NodeInstance {
+    let runtime_properties =
+        change.runtime_properties.unwrap_or_else(|| stored.runtime_properties.clone());
+    let moved = runtime_properties != stored.runtime_properties;
+    NodeInstance {
+        state: change.state.unwrap_or(stored.state),
+        version: stored.version + i64::from(moved),
+        runtime_properties,
+        system_properties: change.system_properties.unwrap_or(stored.system_properties),
+        ..stored
+    }
+}
+
+fn node_instance(row: &Row<'_>) -> rusqlite::Result<NodeInstance> {
+    Ok(NodeInstance {
+        tenant: row.text("tenant")?,
+        deployment_id: row.text("deployment")?,
+        id: row.get("id")?,
+        node_id: row.get("node")?,
+        host_id: row.get("host")?,
+        index: row.get("place")?,
+        state: row.word("state")?,
+        version: row.get("version")?,
+        runtime_properties: row.json("runtime_properties")?,
+        system_properties: row.json("system_properties")?,
+        relationships: row.json("relationships")?,
+        scaling_groups: row.json("scaling_groups")?,
+    })
+}

@@ -1,0 +1,265 @@
+//! Policies: today only scaling, which makes scaling groups of groups.
+//!
+//! Source: `dsl_parser/elements/policies.py`.
+
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
+use serde_json::{Map as Object, Value as Json, json};
+
+use super::{Builder, scaling, schema::Owner, templates::CONTAINED_IN};
+use crate::{
+    Refusal, code, nearest,
+    order::order,
+    property::{self, Schema},
+    tree::Tree,
+};
+
+/// Policy types, or triggers: a schema and a source.
+pub(super) type PolicyTypes = IndexMap<String, PolicyType>;
+
+pub(super) struct PolicyType {
+    pub(super) properties: Schema,
+    source: Json,
+}
+
+const SCALING: &str = "cloudify.policies.scaling";
+
+/// Who is a member of which group: member to groups.
+type Membership = IndexMap<String, Vec<String>>;
+
+pub(super) fn types_json(types: &PolicyTypes, key: &str) -> Json {
+    let one = |of: &PolicyType| json!({ key: property::schema_to_json(&of.properties), "source": of.source });
+    Json::Object(types.iter().map(|(name, of)| (name.clone(), one(of))).collect())
+}
+
+// === impl Builder ===
+
+impl Builder<'_> {
+    /// Reads policy types (with `properties`) or triggers (with `parameters`).
+    pub(super) fn policy_types(&mut self, tree: &Tree, key: &str) -> PolicyTypes {
+        tree.entries()
+            .map(|(name, field)| {
+                let path = format!("{name}.{key}");
+                let properties = field
+                    .value
+                    .get(key)
+                    .map(|properties| self.schema(properties, &path, name, Owner::Type))
+                    .unwrap_or_default();
+                let source = field.value.get("source").map_or(Json::Null, Tree::to_json);
+                (name.to_owned(), PolicyType { properties, source })
+            })
+            .collect()
+    }
+
+    /// Reads the policies: themselves, and the scaling groups they make.
+    pub(super) fn policies(
+        &mut self,
+        tree: &Tree,
+        groups: &Object<String, Json>,
+        nodes: &[Json],
+    ) -> (Json, Json) {
+        let mut policies = Object::new();
+        let mut scaling_groups = Object::new();
+        for (name, field) in tree.entries() {
+            let path = format!("policies.{name}");
+            let policy = &field.value;
+            let type_name = policy.get("type").and_then(Tree::as_str).unwrap_or_default();
+            if type_name != SCALING {
+                let message =
+                    format!("the policy `{name}` is of type `{type_name}`: expected `{SCALING}`");
+                let refusal = Refusal::logic(code::UNSUPPORTED_POLICY, message);
+                self.report(policy.place_at(["type"]), &path, refusal);
+            }
+            let properties = match policy.get("properties") {
+                Some(properties) => self.scaling(properties, &format!("{path}.properties")),
+                None => scaling::defaults(1),
+            };
+            let targets = self.targets(name, policy, groups, &path);
+            for target in &targets {
+                if let Some(group) = groups.get(target) {
+                    let group = json!({ "members": group["members"], "properties": properties });
+                    scaling_groups.insert(target.clone(), group);
+                }
+            }
+            policies.insert(
+                name.to_owned(),
+                json!({ "type": type_name, "properties": properties, "targets": targets }),
+            );
+        }
+        if let Err(refusal) = check_groups(&mut scaling_groups, nodes) {
+            self.report(tree.place, "policies", refusal);
+        }
+        (Json::Object(policies), Json::Object(scaling_groups))
+    }
+
+    fn targets(
+        &mut self,
+        name: &str,
+        policy: &Tree,
+        groups: &Object<String, Json>,
+        path: &str,
+    ) -> Vec<String> {
+        let items = policy.get("targets").map(Tree::items).unwrap_or_default();
+        if items.is_empty() {
+            let message = format!("the policy `{name}` needs at least one group as a target");
+            let refusal = Refusal::logic(code::NO_TARGETS, message);
+            self.report(policy.place_at(["targets"]), path, refusal);
+        }
+        let mut targets = vec![];
+        for item in items {
+            let Some(target) = item.as_str() else { continue };
+            if !groups.contains_key(target) {
+                let message =
+                    format!("the target `{target}` of the policy `{name}` is not a group");
+                let refusal = Refusal::logic(code::NON_GROUP_TARGET, message);
+                let hint = nearest::hint(target, groups.keys().map(String::as_str));
+                self.report_unknown(item.place, path, refusal, hint);
+            }
+            targets.push(target.to_owned());
+        }
+        targets
+    }
+}
+
+/// Judges the scaling groups together, and takes out of each what is in it by containment.
+fn check_groups(groups: &mut Object<String, Json>, nodes: &[Json]) -> Result<(), Refusal> {
+    let mut member_of = Membership::new();
+    for (name, group) in groups.iter() {
+        for member in members(group) {
+            member_of.entry(member.to_owned()).or_default().push(name.clone());
+            member_of.entry(name.clone()).or_default();
+        }
+    }
+    let names: Vec<&str> = member_of.keys().map(String::as_str).collect();
+    order(names, |name| member_of[name].iter().map(String::as_str).collect()).map_err(|cycle| {
+        let message = format!("groups are members of each other: {}", cycle.join(" → "));
+        Refusal::logic(code::GROUP_CYCLE, message)
+    })?;
+    if let Some((member, of)) = member_of.iter().find(|(_, of)| of.len() > 1) {
+        let message = format!("`{member}` is a member of several groups: {}", of.join(", "));
+        return Err(Refusal::logic(code::MULTIPLE_GROUPS, message));
+    }
+    let containers: HashMap<&str, Vec<&str>> =
+        nodes.iter().filter_map(|node| Some((node["id"].as_str()?, ancestors(node, nodes)))).collect();
+    check_relatives(groups, &containers)?;
+    remove_contained(groups, &member_of, &containers);
+    Ok(())
+}
+
+fn members(group: &Json) -> impl Iterator<Item = &str> {
+    group["members"].as_array().into_iter().flatten().filter_map(Json::as_str)
+}
+
+/// The node and what it is contained in, the innermost first.
+fn ancestors<'n>(node: &'n Json, nodes: &'n [Json]) -> Vec<&'n str> {
+    let mut chain = vec![];
+    let mut here = Some(node);
+    while let Some(node) = here {
+        let id = node["id"].as_str().unwrap_or_default();
+        if chain.contains(&id) {
+            break;
+        }
+        chain.push(id);
+        here = node["relationships"].as_array().into_iter().flatten().find_map(|relationship| {
+            let hierarchy = relationship["type_hierarchy"].as_array()?;
+            hierarchy.iter().any(|name| name == CONTAINED_IN).then_some(())?;
+            nodes.iter().find(|node| node["id"] == relationship["target_id"])
+        });
+    }
+    chain
+}
+
+/// Nodes of one group are contained in something common, or in nothing, or one in the other.
+fn check_relatives(
+    groups: &Object<String, Json>,
+    containers: &HashMap<&str, Vec<&str>>,
+) -> Result<(), Refusal> {
+    for (name, _) in groups {
+        let mut nodes = HashSet::new();
+        all_nodes(name, groups, containers, &mut nodes, 0);
+        let mut nodes: Vec<&str> = nodes.into_iter().collect();
+        nodes.sort_unstable();
+        let related = |one: &str, two: &str| {
+            let (one, two) = (&containers[one][..], &containers[two][..]);
+            one[0] == two[0]
+                || one.len() == 1 && two.len() == 1
+                || one[1..].contains(&two[0])
+                || two[1..].contains(&one[0])
+                || one[1..].iter().any(|container| two[1..].contains(container))
+        };
+        // A pair that is not related may be so by a container that is in the group as well.
+        let by_container = |one: &str, two: &str| {
+            let ok = |from: &str, to: &str| {
+                containers[from][1..]
+                    .iter()
+                    .any(|container| nodes.contains(container) && related(container, to))
+            };
+            ok(one, two) || ok(two, one)
+        };
+        for (at, one) in nodes.iter().enumerate() {
+            for two in &nodes[at + 1..] {
+                if !related(one, two) && !by_container(one, two) {
+                    let message = format!(
+                        "`{one}` and `{two}` are in the group `{name}`, but are contained in \
+                         nothing common"
+                    );
+                    return Err(Refusal::logic(code::NON_CONTAINED_MEMBERS, message));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The nodes of a group and of the groups in it.
+fn all_nodes<'g>(
+    group: &str,
+    groups: &'g Object<String, Json>,
+    containers: &HashMap<&'g str, Vec<&'g str>>,
+    nodes: &mut HashSet<&'g str>,
+    depth: usize,
+) {
+    for member in groups.get(group).into_iter().flat_map(members) {
+        if containers.contains_key(member) {
+            nodes.insert(member);
+        } else if depth < groups.len() {
+            all_nodes(member, groups, containers, nodes, depth + 1);
+        }
+    }
+}
+
+/// A node whose container is in the same group follows it, and need not be a member itself.
+fn remove_contained(
+    groups: &mut Object<String, Json>,
+    member_of: &Membership,
+    containers: &HashMap<&str, Vec<&str>>,
+) {
+    let chain = |name: &str| {
+        let mut chain: Vec<&str> = vec![];
+        let mut here = member_of.get(name).and_then(|of| of.first());
+        while let Some(group) = here {
+            chain.push(group);
+            here = member_of.get(group).and_then(|of| of.first());
+        }
+        chain
+    };
+    for member in member_of.keys() {
+        let Some(around) = containers.get(member.as_str()) else { continue };
+        let own = chain(member);
+        for container in &around[1..] {
+            let theirs = chain(container);
+            let Some(shared) = own.iter().find(|group| theirs.contains(group)) else { continue };
+            let removed = if own.first() == Some(shared) {
+                member.as_str()
+            } else {
+                let outer = own.iter().rev().find(|group| !theirs.contains(group));
+                outer.copied().unwrap_or(member)
+            };
+            if let Some(members) = groups.get_mut(*shared).and_then(|it| it["members"].as_array_mut())
+            {
+                members.retain(|name| name != removed);
+            }
+        }
+    }
+}

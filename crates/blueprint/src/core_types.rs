@@ -1,0 +1,37 @@
+//! Cloudify's own types, in the words of this project.
+//!
+//! Names, properties, operations and defaults are those of Cloudify 7.0.5, so that blueprints
+//! and plugins which build on them work; the text is ours.
+
+use crate::{Location, version::Version};
+
+const LATEST: &str = include_str!("types/types.yaml");
+const V1_4: &str = include_str!("types/types_1_4.yaml");
+const V1_3: &str = include_str!("types/types_1_3.yaml");
+
+/// The path by which blueprints import the types.
+const PATH: &str = "cloudify/types/types";
+
+/// The address by which older blueprints import them: `…/spec/cloudify/6.3/types.yaml`.
+const SITE: &str = "getcloudify.org/spec/cloudify/";
+
+/// Returns the text, when `location` is that of Cloudify's own types.
+pub(crate) fn text(location: &Location, version: Version) -> Option<&'static str> {
+    match location {
+        Location::Resource(path) => match path.strip_prefix(PATH)? {
+            ".yaml" => Some(LATEST),
+            "_1_5.yaml" => Some(LATEST),
+            "_1_4.yaml" => Some(V1_4),
+            "_1_3.yaml" => Some(V1_3),
+            _ => None,
+        },
+        Location::Url(url) if url.contains(SITE) && url.ends_with("/types.yaml") => {
+            Some(match version {
+                Version::V1_5 => LATEST,
+                Version::V1_4 => V1_4,
+                _ => V1_3,
+            })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,162 @@
+//! Where the texts of imports come from: the caller's decision.
+
+use std::fmt;
+
+/// What an import names, once its namespace is off.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// A file beside the blueprint: a path as [`Blueprint::location`](crate::Blueprint) is one.
+    File(String),
+    /// `http:`, `https:` or `ftp:`.
+    Url(String),
+    /// An uploaded plugin's YAML.
+    Plugin(PluginImport),
+    /// An uploaded blueprint's main file.
+    Blueprint(String),
+    /// A file of the manager's (`cloudify/types/types_1_3.yaml`).
+    Resource(String),
+}
+
+/// `plugin:NAME?version=SPECIFIER&distribution=NAME`
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PluginImport {
+    pub name: String,
+    /// The versions that fit, as PEP 440 writes them; a bare version means that very one.
+    pub version: Option<String>,
+    pub distribution: Option<String>,
+}
+
+/// A text that was found.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    pub text: String,
+    /// For plugins: the labels and tags that the plugin carries; its YAML's own are ignored.
+    pub plugin: Option<PluginLabels>,
+}
+
+/// What a manager knows about a plugin beside its YAML.
+#[derive(Clone, Debug, Default)]
+pub struct PluginLabels {
+    /// Label to values.
+    pub blueprint_labels: serde_json::Map<String, serde_json::Value>,
+    /// Label to values.
+    pub labels: serde_json::Map<String, serde_json::Value>,
+    pub resource_tags: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Why a text could not be brought: one clause, told to the user as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FetchError(pub String);
+
+/// Brings texts. What may be read, from where and how much of it is decided here.
+pub trait Resolver {
+    /// Returns the text at `location`: `None` when nothing is there, so that the next place
+    /// is tried. `dsl_version` is the main file's, as in `1_4`: it chooses between the YAML
+    /// files of a plugin.
+    ///
+    /// Cloudify's own `types.yaml` need not be found: this crate has it.
+    fn fetch(&self, location: &Location, dsl_version: &str) -> Result<Option<Fetched>, FetchError>;
+
+    /// Says whether the blueprint brings a file of this name: a script of an operation.
+    fn has_file(&self, path: &str) -> bool;
+}
+
+/// Brings nothing: for a blueprint that imports Cloudify's types only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoImports;
+
+// === impl Location ===
+
+impl Location {
+    /// Reads what an import says after its namespace.
+    pub fn parse(text: &str) -> Self {
+        let scheme = text.split_once(':');
+        match scheme {
+            Some(("plugin", rest)) => Self::Plugin(PluginImport::parse(rest)),
+            Some(("blueprint", rest)) => Self::Blueprint(rest.to_owned()),
+            Some(("http" | "https" | "ftp", _)) => Self::Url(text.to_owned()),
+            Some(("file", path)) => Self::File(path.to_owned()),
+            Some(("resource", path)) => Self::Resource(path.to_owned()),
+            _ => Self::File(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(path),
+            Self::Url(url) => f.write_str(url),
+            Self::Plugin(plugin) => plugin.fmt(f),
+            Self::Blueprint(id) => write!(f, "blueprint:{id}"),
+            Self::Resource(path) => write!(f, "resource:{path}"),
+        }
+    }
+}
+
+// === impl PluginImport ===
+
+impl PluginImport {
+    /// Reads `NAME?version=SPECIFIER&distribution=NAME`; unknown parameters are ignored.
+    fn parse(text: &str) -> Self {
+        let (name, query) = text.split_once('?').unwrap_or((text, ""));
+        let parameter = |wanted: &str| {
+            query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .find(|(name, _)| name.trim() == wanted)
+                .map(|(_, value)| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        Self {
+            name: name.trim().to_owned(),
+            version: parameter("version"),
+            distribution: parameter("distribution"),
+        }
+    }
+
+    /// Says whether a plugin's version fits. A version that is not one of PEP 440 fits only
+    /// an import that names it exactly, or no version at all.
+    pub fn allows(&self, version: &str) -> bool {
+        let Some(wanted) = &self.version else { return true };
+        if wanted == version {
+            return true;
+        }
+        let Ok(version) = version.parse::<pep440_rs::Version>() else { return false };
+        let specifier = if wanted.starts_with(|first: char| first.is_ascii_digit()) {
+            format!("=={wanted}")
+        } else {
+            wanted.clone()
+        };
+        specifier
+            .parse::<pep440_rs::VersionSpecifiers>()
+            .is_ok_and(|specifiers| specifiers.contains(&version))
+    }
+}
+
+impl fmt::Display for PluginImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin:{}", self.name)?;
+        let mut separator = '?';
+        for (name, value) in [("version", &self.version), ("distribution", &self.distribution)] {
+            if let Some(value) = value {
+                write!(f, "{separator}{name}={value}")?;
+                separator = '&';
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl NoImports ===
+
+impl Resolver for NoImports {
+    fn fetch(&self, _: &Location, _: &str) -> Result<Option<Fetched>, FetchError> {
+        Ok(None)
+    }
+
+    fn has_file(&self, _: &str) -> bool {
+        false
+    }
+}

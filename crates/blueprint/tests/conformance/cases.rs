@@ -1,0 +1,123 @@
+//! The recorded cases, and how each is run.
+
+use std::{env, path::PathBuf};
+
+use serde_json::Value as Json;
+use waggoner_blueprint::{
+    Blueprint, Diagnostics, FetchError, Fetched, Kind, Location, Options, Resolver, parse,
+};
+
+use crate::compare;
+
+/// One line of `dsl-cases.jsonl`.
+pub(crate) struct Case(Json);
+
+pub(crate) enum Outcome {
+    Agrees,
+    Differs(String),
+}
+
+/// The recorded texts.
+struct Recorded<'c>(&'c Case);
+
+/// Reads the cases; `None` when they are not on this machine.
+pub(crate) fn read() -> Option<Vec<Case>> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let folder = env::var_os("WAGGONER_CONFORMANCE").map_or_else(beside, PathBuf::from);
+    let text = fs_err::read_to_string(folder.join("dsl-cases.jsonl")).ok()?;
+    Some(text.lines().map(|line| Case(serde_json::from_str(line).unwrap())).collect())
+}
+
+// === impl Case ===
+
+impl Case {
+    pub(crate) fn kind(&self) -> &str {
+        self.0["kind"].as_str().unwrap()
+    }
+
+    pub(crate) fn test(&self) -> &str {
+        self.0["test"].as_str().unwrap()
+    }
+
+    pub(crate) fn seq(&self) -> &Json {
+        &self.0["seq"]
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        let mut shown = self.0["dsl"].as_str().unwrap_or_default().to_owned();
+        for (name, text) in self.0["imports"].as_object().into_iter().flatten() {
+            shown += &format!("\n--- {name}\n{}", text.as_str().unwrap_or_default());
+        }
+        shown
+    }
+
+    pub(crate) fn run(&self) -> Outcome {
+        let outcome = match self.kind() {
+            "parse" => self.parse(),
+            _ => Err("not run yet".to_owned()),
+        };
+        match outcome {
+            Ok(()) => Outcome::Agrees,
+            Err(how) => Outcome::Differs(how),
+        }
+    }
+
+    fn parse(&self) -> Result<(), String> {
+        let flag = |name: &str| self.0["flags"][name].as_bool().unwrap_or(true);
+        let options = Options {
+            check_versions: flag("validate_version"),
+            check_functions: flag("validate_intrinsic_function"),
+            check_input_defaults: flag("validate_input_defaults"),
+            resources_base: self.0["resources_base_path"].as_str().map(str::to_owned),
+            ..Options::default()
+        };
+        let blueprint = Blueprint {
+            text: self.0["dsl"].as_str().unwrap_or_default(),
+            location: self.0["location"].as_str().unwrap_or_default(),
+        };
+        let parsed = parse(blueprint, &Recorded(self), &options).map(waggoner_blueprint::Plan::into_json);
+        match (self.0["ok"].as_bool().unwrap(), parsed) {
+            (true, Ok(plan)) => compare::plans(&plan, &self.0["plan"]),
+            (true, Err(found)) => Err(format!("refused: {found}")),
+            (false, Ok(_)) => Err(format!("accepted, expected {}", self.0["error"])),
+            (false, Err(Diagnostics(found))) => self.refusal(found[0].kind, found[0].code, &found[0].message),
+        }
+    }
+
+    fn refusal(&self, kind: Kind, code: Option<i32>, message: &str) -> Result<(), String> {
+        let expected = &self.0["error"];
+        let same_code = expected["code"].as_i64() == code.map(i64::from);
+        if same_code && (code.is_some() || expected["type"] == kind.exception()) {
+            return Ok(());
+        }
+        Err(format!("refused as {kind} {code:?} ({message}), expected {expected}"))
+    }
+}
+
+// === impl Recorded ===
+
+impl Resolver for Recorded<'_> {
+    fn fetch(&self, location: &Location, _: &str) -> Result<Option<Fetched>, FetchError> {
+        let key = match location {
+            Location::File(path) => format!("file:{path}"),
+            other => other.to_string(),
+        };
+        let text = self.0.0["imports"][&key].as_str();
+        Ok(text.map(|text| Fetched { text: text.to_owned(), plugin: None }))
+    }
+
+    /// The scripts were not recorded: those that the plan runs were there.
+    fn has_file(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let error = self.0.0["error"]["code"].as_i64();
+        if matches!(error, Some(60 | 61)) {
+            return name.ends_with(".py") || name.ends_with(".sh");
+        }
+        if self.0.0["location"].is_null() {
+            return false;
+        }
+        let plan = self.0.0["plan"].to_string();
+        plan.contains("script_path") && plan.contains(&format!("{name}\""))
+            && (name.contains(".py") || name.contains(".sh"))
+    }
+}

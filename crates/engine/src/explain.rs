@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::{Execution, TaskNumber, TaskState, graph::TaskIx};
+use crate::{Execution, RelationshipContext, TaskNumber, TaskState, graph::TaskIx};
 
 /// Everything that an execution still has to do in its phase, in the order of task numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Line {
     pub task: TaskNumber,
     pub instance: String,
     pub operation: String,
+    /// There for relationship operations.
+    pub relationship: Option<RelationshipContext>,
     pub retry_number: u32,
     pub standing: Standing,
 }
@@ -70,6 +72,7 @@ impl Execution {
                 task: self.graph().task(task).number,
                 instance: self.world().instance(call.instance).id.clone(),
                 operation: call.name.clone().into_owned(),
+                relationship: call.relationship(self.world()),
                 retry_number: call.retry_number,
                 standing,
             });

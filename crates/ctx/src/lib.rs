@@ -16,8 +16,10 @@
 //! Deliberately different from Cloudify 7.0.5:
 //! - a runtime property set below the first level (`a.b`) is stored at the operation's end, where
 //!   Cloudify loses it unless something else has changed as well;
+//! - a change that fails changes nothing;
 //! - `get-resource` returns text, where Cloudify fails on its own bytes;
 //! - a log line whose `%` signs do not fit its arguments is logged, where Cloudify drops it;
+//! - a change to any other dictionary (`ctx workflow-parameters x 1`) is forgotten at once;
 //! - names with a leading underscore and the methods of Python's strings, numbers and lists are not
 //!   reachable.
 

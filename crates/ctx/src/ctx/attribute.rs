@@ -141,7 +141,7 @@ impl Ctx {
                 };
                 let is_ok = drift.get("ok").is_some_and(is_true);
                 let result = drift.get("result").filter(|_| is_ok);
-                Object::Value(result.cloned().unwrap_or_default())
+                held(result.cloned().unwrap_or_default())
             }
             "host_ip" => Object::Value(self.host_ip(ids)?),
             "update" => Object::Method(Method::Update(ids.clone())),
@@ -182,6 +182,7 @@ impl Ctx {
             }
             (Object::Deployment, "creator") => Object::Value(context.get("deployment_creator")),
             (Object::Deployment, "resource_tags") => held(context.get("deployment_resource_tags")),
+            (Object::Logger, "name") => value(format!("ctx.{}", self.logger_name())),
             (Object::Logger, name) => Object::Method(Method::Log(LogMethod::find(name)?)),
             (Object::Capabilities, "get_all") => Object::Method(Method::AllCapabilities),
             (Object::Agent, "init_script") => Object::Method(Method::AgentScript("init_script")),
@@ -225,6 +226,10 @@ impl Ctx {
             "ctx.agent can only be used with compute nodes but current node is of type: {own}"
         ))
         .into())
+    }
+
+    fn logger_name(&self) -> &str {
+        self.context.text("task_id").unwrap_or("cloudify_plugin")
     }
 
     fn own(&self) -> Result<Ids, Error> {

@@ -173,9 +173,7 @@ impl Ctx {
         let result = match (method, own) {
             (DictMethod::Get, _) => {
                 let [key, default] = builtin(class, "get", args, &kwargs)?;
-                key.as_str()
-                    .and_then(|key| self.map(dict).ok()?.get(key).cloned())
-                    .unwrap_or(default)
+                self.map(dict)?.get(&self::key(&key)?).cloned().unwrap_or(default)
             }
             (DictMethod::SetDefault, _) => {
                 let [key, default] = builtin(class, "setdefault", args, &kwargs)?;
@@ -228,18 +226,25 @@ impl Ctx {
                     Ok(Value::Null)
                 })?
             }
-            (DictMethod::Update, _) => {
-                let sequence = kwargs.shift_remove("E").filter(|_| own.is_some());
-                let [given] =
-                    Signature::method(class, "update", &[], &["E"]).bind(args, Map::new())?.take();
-                let is_given = own.is_some() || !args.is_empty();
+            (DictMethod::Update, None) => {
+                if args.len() > 1 {
+                    let given = args.len();
+                    let message = format!("update expected at most 1 argument, got {given}");
+                    return Err(Error::type_error(message).into());
+                }
+                let mut map = self.map(dict)?;
+                args.first().map_or(Ok(()), |given| extend(&mut map, given.clone()))?;
+                Value::Null
+            }
+            (DictMethod::Update, Some(class)) => {
+                let named = kwargs.shift_remove_entry("E").into_iter().collect();
+                let signature = Signature::method(class, "update", &[], &["E"]);
+                let [given] = signature.bind(args, named)?.take();
                 self.change(dict, |map, is_fixed| {
                     if is_fixed {
                         return Err(read_only());
                     }
-                    if is_given {
-                        extend(map, sequence.unwrap_or(given))?;
-                    }
+                    extend(map, given)?;
                     map.extend(kwargs);
                     Ok(Value::Null)
                 })?

@@ -87,7 +87,7 @@ impl Retry {
     pub(super) fn new(message: &Value, retry_after: &Value) -> Result<Self, Error> {
         let mut text = python::text(message);
         if !retry_after.is_null() {
-            if !message.is_string() {
+            if matches!(message, Value::Null | Value::Bool(_) | Value::Number(_)) {
                 let type_name = python::type_name(message);
                 return Err(Error::type_error(format!(
                     "argument of type '{type_name}' is not iterable"

@@ -125,7 +125,7 @@ impl Store {
         .await
     }
 
-    /// Notes what an agent said of itself.
+    /// Notes what an agent said of itself. Its earlier certificates that have ended are forgotten.
     pub async fn greet_agent(
         &self,
         tenant: TenantName,
@@ -138,7 +138,12 @@ impl Store {
             let host = json_text(&greeting.host);
             let at = micros(greeting.at);
             let values = params![tenant.as_str(), name.as_str(), greeting.version, host, at];
-            changed(run(tx, statement, values)?, &tenant, &name)
+            changed(run(tx, statement, values)?, &tenant, &name)?;
+            let forget = "DELETE FROM certificates WHERE tenant = ?1 AND agent = ?2
+                 AND expires_at <= ?3 AND serial IS NOT
+                     (SELECT serial FROM agents WHERE tenant = ?1 AND name = ?2)";
+            run(tx, forget, params![tenant.as_str(), name.as_str(), at])?;
+            Ok(())
         })
         .await
     }

@@ -102,8 +102,9 @@ impl Store {
             for entry in batch.entries.iter().filter(|entry| fresh.contains(&entry.sequence)) {
                 event::insert(tx, entry, now)?;
             }
-            let statement = "UPDATE attempts SET watermark = ?2, ended_at = ?3, outcome = ?4
-                             WHERE id = ?1";
+            let statement = "UPDATE attempts SET watermark = ?2,
+                                 ended_at = coalesce(?3, ended_at),
+                                 outcome = coalesce(?4, outcome) WHERE id = ?1";
             let ended_at = batch.end.as_ref().map(|end| micros(end.at));
             let outcome = batch.end.as_ref().map(|end| json_text(&end.outcome));
             let values = params![batch.attempt.to_string(), signed(batch.upto), ended_at, outcome];

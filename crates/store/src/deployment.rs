@@ -1,7 +1,7 @@
 //! Deployments: blueprints with inputs, and the node instances they are made of.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 use serde_json::Value;
 use waggoner_types::{BlueprintId, DeploymentId, TenantName};
 
@@ -9,6 +9,7 @@ use crate::{
     Deletion, Error, Kind, Page, PageRequest, Store, Thing, Users, blueprint,
     column::{Columns as _, OrExists as _, all, first, json_text, micros, one, run},
     error::Stop,
+    filter::{Filtered, text},
     instance::{self, NodeInstance},
     tenant,
 };
@@ -104,13 +105,12 @@ impl Store {
     ) -> Result<Page<Deployment>, Error> {
         let cut = page.cut("deployments", [""])?;
         self.read("list deployments", move |connection| {
-            let query = format!(
-                "{SELECT} WHERE d.tenant = ?1 AND (?2 IS NULL OR d.blueprint = ?2) AND d.id > ?3
-                 ORDER BY d.id LIMIT ?4"
-            );
-            let blueprint_id = blueprint_id.as_ref().map(BlueprintId::as_str);
-            let key = params![tenant.as_str(), blueprint_id, cut.after[0], cut.limit()];
-            let rows = all(connection, &query, key, deployment)?;
+            let (query, key) =
+                Filtered::new(&format!("{SELECT} WHERE d.tenant = ?"), [text(&tenant)])
+                    .and_if("d.blueprint = ?", blueprint_id.as_ref())
+                    .and_with("d.id > ?", cut.after.each_ref().map(text))
+                    .ordered("d.id", cut.limit());
+            let rows = all(connection, &query, params_from_iter(key), deployment)?;
             Ok(cut.page(rows, |deployment| [deployment.id.to_string()]))
         })
         .await

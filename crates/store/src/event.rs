@@ -13,6 +13,7 @@ use crate::{
     Error, Page, PageRequest, Store,
     column::{Columns as _, all, json_text, micros, run, signed},
     error::Stop,
+    filter::{Filtered, text},
     writer::Tx,
 };
 
@@ -190,39 +191,30 @@ pub(crate) fn insert(tx: &Tx<'_>, entry: &Entry, now: Timestamp) -> Result<u64, 
     Ok(id)
 }
 
-/// Writes the query with the conditions that are asked for, so that each finds its index.
+/// Reads the narrowest index there is: that of the execution, else of the deployment, else of the
+/// tenant. A `+` keeps SQLite from taking a wider one.
 fn select(
     tenant: &TenantName,
     filter: &EventFilter,
     after: u64,
     limit: i64,
 ) -> (String, Vec<Parameter>) {
-    let mut query = "SELECT * FROM events WHERE id > ? AND tenant = ?".to_owned();
-    let mut parameters: Vec<Parameter> =
-        vec![signed(after).into(), tenant.as_str().to_owned().into()];
-    let mut and = |condition: &str, parameter: Parameter| {
-        query.push_str(" AND ");
-        query.push_str(condition);
-        parameters.push(parameter);
+    let (of_tenant, of_deployment) = match filter.execution_id {
+        Some(_) => ("+tenant = ?", "+deployment = ?"),
+        None => ("tenant = ?", "deployment = ?"),
     };
-    if let Some(id) = filter.execution_id {
-        and("execution = ?", id.to_string().into());
-    }
-    if let Some(id) = &filter.deployment_id {
-        and("deployment = ?", id.as_str().to_owned().into());
-    }
-    if let Some(id) = &filter.node_instance_id {
-        and("node_instance = ?", id.clone().into());
-    }
+    let mut query = Filtered::new("SELECT * FROM events WHERE id > ?", [signed(after).into()])
+        .and_with(of_tenant, [text(tenant)])
+        .and_if("execution = ?", filter.execution_id.as_ref())
+        .and_if(of_deployment, filter.deployment_id.as_ref())
+        .and_if("node_instance = ?", filter.node_instance_id.as_ref());
     if let Some(level) = filter.min_level {
-        and("(level IS NULL OR level >= ?)", rank(level).into());
+        query = query.and_with("(level IS NULL OR level >= ?)", [rank(level).into()]);
     }
     if filter.no_logs {
-        query.push_str(" AND level IS NULL");
+        query = query.and("level IS NULL");
     }
-    query.push_str(" ORDER BY id LIMIT ?");
-    parameters.push(limit.into());
-    (query, parameters)
+    query.ordered("id", limit)
 }
 
 /// A level as it is stored: its place among the levels, lowest first.

@@ -3,7 +3,7 @@
 //! An execution moves on by [`Store::advance`](crate::Store::advance) alone.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 use serde_json::Value;
 use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, OperationId, TenantName};
 
@@ -12,6 +12,7 @@ use crate::{
     column::{Columns as _, OrExists as _, all, first, json_text, maybe_micros, micros, one, run},
     deployment,
     error::Stop,
+    filter::{Filtered, text},
 };
 
 /// An execution: a run of a workflow on a deployment.
@@ -125,13 +126,12 @@ impl Store {
         let cut = page.cut("executions", ["9223372036854775807", "~"])?;
         let before: i64 = cut.after[0].parse().map_err(|_| Error::InvalidPageToken)?;
         self.read("list executions", move |connection| {
-            let query = "SELECT * FROM executions
-                 WHERE tenant = ?1 AND (?2 IS NULL OR deployment = ?2)
-                   AND (created_at, id) < (?3, ?4)
-                 ORDER BY created_at DESC, id DESC LIMIT ?5";
-            let deployment_id = deployment_id.as_ref().map(DeploymentId::as_str);
-            let key = params![tenant.as_str(), deployment_id, before, cut.after[1], cut.limit()];
-            let rows = all(connection, query, key, execution)?;
+            let (query, key) =
+                Filtered::new("SELECT * FROM executions WHERE tenant = ?", [text(&tenant)])
+                    .and_if("deployment = ?", deployment_id.as_ref())
+                    .and_with("(created_at, id) < (?, ?)", [before.into(), text(&cut.after[1])])
+                    .ordered("created_at DESC, id DESC", cut.limit());
+            let rows = all(connection, &query, params_from_iter(key), execution)?;
             Ok(cut.page(rows, |execution| {
                 [micros(execution.created_at).to_string(), execution.id.to_string()]
             }))

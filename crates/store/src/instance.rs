@@ -1,6 +1,6 @@
 //! Node instances, and the optimistic version of their runtime properties.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 use serde_json::{Map, Value};
 use waggoner_types::{
     DeploymentId, TenantName,
@@ -11,6 +11,7 @@ use crate::{
     Error, Kind, Page, PageRequest, Store, Thing,
     column::{Columns as _, OrExists as _, all, json_text, one, run},
     error::Stop,
+    filter::{Filtered, text},
 };
 
 /// A node instance.
@@ -101,23 +102,17 @@ impl Store {
         let cut = page.cut("node instances", ["", "", "0", ""])?;
         let place: i64 = cut.after[2].parse().map_err(|_| Error::InvalidPageToken)?;
         self.read("list node instances", move |connection| {
-            let query = "SELECT * FROM node_instances
-                 WHERE tenant = ?1 AND (?2 IS NULL OR deployment = ?2) AND (?3 IS NULL OR node = ?3)
-                   AND (deployment, node, place, id) > (?4, ?5, ?6, ?7)
-                 ORDER BY deployment, node, place, id LIMIT ?8";
-            let deployment_id = deployment_id.as_ref().map(DeploymentId::as_str);
-            let [deployment, node, _, id] = &cut.after;
-            let key = params![
-                tenant.as_str(),
-                deployment_id,
-                node_id,
-                deployment,
-                node,
-                place,
-                id,
-                cut.limit()
-            ];
-            let rows = all(connection, query, key, node_instance)?;
+            let [deployment, node, _, id] = cut.after.each_ref().map(text);
+            let (query, key) =
+                Filtered::new("SELECT * FROM node_instances WHERE tenant = ?", [text(&tenant)])
+                    .and_if("deployment = ?", deployment_id.as_ref())
+                    .and_if("node = ?", node_id.as_ref())
+                    .and_with(
+                        "(deployment, node, place, id) > (?, ?, ?, ?)",
+                        [deployment, node, place.into(), id],
+                    )
+                    .ordered("deployment, node, place, id", cut.limit());
+            let rows = all(connection, &query, params_from_iter(key), node_instance)?;
             Ok(cut.page(rows, |instance| {
                 let deployment = instance.deployment_id.to_string();
                 let index = instance.index.to_string();

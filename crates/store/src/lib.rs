@@ -30,6 +30,7 @@ pub mod deployment;
 mod error;
 pub mod event;
 pub mod execution;
+mod filter;
 pub mod instance;
 pub mod join;
 mod open;

@@ -1,6 +1,11 @@
 //! Opens the data directory: lock, database, key and artifacts, or a sentence that says why not.
 
-use std::{fs::TryLockError, io, os::unix::fs::DirBuilderExt as _, time::Duration};
+use std::{
+    fs::{DirBuilder, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, OpenFlags};
@@ -65,24 +70,12 @@ const STATEMENTS: usize = 256;
 /// Opens the store in `directory`. Blocks.
 pub(crate) fn open(directory: &Utf8Path) -> Result<Inner, OpenError> {
     let failed = |source| OpenError::Directory { directory: directory.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
 
-    let lock = fs_err::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(directory.join("store.lock"))
-        .map_err(failed)?;
-    let lock = lock.into_parts().0;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::InUse { directory: directory.to_owned() });
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
-    }
+    let lock = lock(directory)?;
 
     let path = directory.join("store.db");
+    private(&path).map_err(failed)?;
     let broken =
         |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: source.into() };
     let mut connection = writing(&path).map_err(broken)?;
@@ -109,6 +102,22 @@ pub(crate) fn open(directory: &Utf8Path) -> Result<Inner, OpenError> {
     let (last_event_tx, last_event) = watch::channel(last_event);
     let writer = Writer::start(connection, last_event_tx).map_err(OpenError::Thread)?;
     Ok(Inner { writer, readers, artifacts, vault, last_event, _lock: lock })
+}
+
+/// Keeps other managers out for as long as the file is open.
+fn lock(directory: &Utf8Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Directory { directory: directory.to_owned(), source };
+    let lock = private(&directory.join("store.lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { directory: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Opens a file, or makes it for its owner alone. What SQLite puts beside it is as private.
+fn private(path: &Utf8Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 fn writing(path: &Utf8Path) -> rusqlite::Result<Connection> {

@@ -1,13 +1,14 @@
 //! Plugins: wagons with their plugin.yaml files. The wagons themselves are artifacts.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 use waggoner_types::{Digest, PluginId, TenantName};
 
 use crate::{
     Deletion, Error, Kind, Page, PageRequest, Store, Thing, Users,
     column::{Columns as _, OrExists as _, all, first, json_text, micros, one, run, signed},
     error::Stop,
+    filter::{Filtered, text},
     tenant,
 };
 
@@ -79,13 +80,15 @@ impl Store {
     ) -> Result<Page<Plugin>, Error> {
         let cut = page.cut("plugins", ["", "", ""])?;
         self.read("list plugins", move |connection| {
-            let query = "SELECT * FROM plugins
-                 WHERE tenant = ?1 AND (?2 IS NULL OR package_name = ?2)
-                   AND (package_name, package_version, id) > (?3, ?4, ?5)
-                 ORDER BY package_name, package_version, id LIMIT ?6";
-            let [name, version, id] = &cut.after;
-            let key = params![tenant.as_str(), package_name, name, version, id, cut.limit()];
-            let mut plugins = all(connection, query, key, plugin)?;
+            let (query, key) =
+                Filtered::new("SELECT * FROM plugins WHERE tenant = ?", [text(&tenant)])
+                    .and_if("package_name = ?", package_name.as_ref())
+                    .and_with(
+                        "(package_name, package_version, id) > (?, ?, ?)",
+                        cut.after.each_ref().map(text),
+                    )
+                    .ordered("package_name, package_version, id", cut.limit());
+            let mut plugins = all(connection, &query, params_from_iter(key), plugin)?;
             for plugin in &mut plugins {
                 let query = "SELECT name, '' AS text FROM plugin_yamls WHERE plugin = ?1
                              ORDER BY position";

@@ -1,6 +1,10 @@
 //! The store's handle.
 
-use std::{fs::File, sync::Arc, sync::atomic::Ordering};
+use std::{
+    fmt,
+    fs::File,
+    sync::{Arc, atomic::Ordering},
+};
 
 use camino::Utf8PathBuf;
 use rusqlite::Connection;
@@ -105,5 +109,11 @@ impl Store {
     {
         let read = self.inner.readers.read(query).await;
         read.map_err(|stop| Error::from_stop(stop, attempt))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
     }
 }

@@ -70,9 +70,14 @@ where
     let incoming = tokio_stream::once(Ok::<_, io::Error>(io)).chain(tokio_stream::pending());
     let ended = life.clone();
     let over = async move {
+        let heard = async {
+            // HTTP/2 keeps no watch before its first frame.
+            ended.heard_within(settings::HANDSHAKE_TIMEOUT).await;
+            ended.ended().await;
+        };
         tokio::select! {
             () = shutdown => {}
-            _why = ended.ended() => {}
+            () = heard => {}
         }
     };
     let served = server().add_routes(routes).serve_with_incoming_shutdown(incoming, over).await;

@@ -5,12 +5,18 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{self, Instant},
+};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 use waggoner_identity::refusal;
+
+use crate::settings;
 
 /// The life of a connection that something else reads and writes. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +27,8 @@ struct Shared {
     /// Why it ended. Written once, before `ended`.
     why: OnceLock<String>,
     ended: CancellationToken,
+    /// The peer has said something.
+    heard: CancellationToken,
     /// Why somebody here wants it to end. Written before `close`.
     wish: OnceLock<String>,
     close: CancellationToken,
@@ -33,6 +41,9 @@ pub struct Watched<S> {
     life: Life,
     // One for each direction, since each remembers one waker.
     closing: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
+    /// When the peer last said something.
+    heard: Option<Instant>,
+    began: Instant,
     /// What a write failed with: a read that follows may know better.
     unwritten: Option<String>,
 }
@@ -74,6 +85,19 @@ impl Life {
         CloseOnDrop { life: self.clone(), why }
     }
 
+    /// Waits until the peer has said something, and ends the connection if it takes too long.
+    pub(crate) async fn heard_within(&self, patience: Duration) {
+        let spoken = async {
+            tokio::select! {
+                () = self.0.heard.cancelled() => {}
+                () = self.0.ended.cancelled() => {}
+            }
+        };
+        if time::timeout(patience, spoken).await.is_err() {
+            self.close(&format!("the peer said nothing within {patience:?}"));
+        }
+    }
+
     fn end(&self, why: &str) {
         self.0.why.get_or_init(|| why.to_owned());
     }
@@ -99,7 +123,17 @@ impl<S> Watched<S> {
     pub fn new(io: S) -> (Self, Life) {
         let life = Life::default();
         let closing = [(); 2].map(|()| Box::pin(life.0.close.clone().cancelled_owned()));
-        (Self { io, life: life.clone(), closing, unwritten: None }, life)
+        (
+            Self {
+                io,
+                life: life.clone(),
+                closing,
+                heard: None,
+                began: Instant::now(),
+                unwritten: None,
+            },
+            life,
+        )
     }
 
     fn poll_open(&mut self, direction: usize, cx: &mut Context<'_>) -> io::Result<()> {
@@ -113,6 +147,23 @@ impl<S> Watched<S> {
         }
     }
 
+    fn hear(&mut self) {
+        if self.heard.replace(Instant::now()).is_none() {
+            self.life.0.heard.cancel();
+        }
+    }
+
+    /// Says for how long the peer has been silent, where that must be why HTTP/2 gave it up.
+    fn silence(&self) -> Option<String> {
+        const TELLING: Duration = settings::KEEP_ALIVE_INTERVAL
+            .saturating_add(settings::KEEP_ALIVE_TIMEOUT)
+            .saturating_sub(Duration::from_secs(1));
+
+        let silence = self.heard.unwrap_or(self.began).elapsed();
+        let seconds = silence.as_secs();
+        (silence >= TELLING).then(|| format!("the peer has not answered for {seconds} s"))
+    }
+
     fn note<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &written {
             self.unwritten.get_or_insert_with(|| refusal(error));
@@ -124,8 +175,9 @@ impl<S> Watched<S> {
 impl<S> Drop for Watched<S> {
     fn drop(&mut self) {
         let wish = self.life.0.wish.get().map(String::as_str);
-        let why = self.unwritten.as_deref().or(wish).unwrap_or("the connection was closed here");
-        self.life.end(why);
+        let silence = self.silence();
+        let why = self.unwritten.as_deref().or(wish).or(silence.as_deref());
+        self.life.end(why.unwrap_or("the connection was closed here"));
         self.life.0.ended.cancel();
     }
 }
@@ -144,7 +196,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             Poll::Ready(Ok(())) if wanted && buffer.filled().len() == before => {
                 self.life.end("the peer closed the connection");
             }
-            _ => {}
+            Poll::Ready(Ok(())) => self.hear(),
+            Poll::Pending => {}
         }
         read
     }

@@ -6,14 +6,14 @@ use rustls::{ServerConfig, server::Acceptor};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::LazyConfigAcceptor;
 use waggoner_identity::{
-    Who, refusal,
+    Who,
     tls::{ALPN_AGENT, ALPN_H2, ManagerPort},
 };
 use waggoner_types::{AgentName, TenantName};
 
 use crate::{
     Io,
-    port::{Port, Refused, part, peek},
+    port::{Port, Refused, peek},
 };
 
 /// The manager's public port. Dropping it closes the port and ends the handshakes under way.
@@ -100,7 +100,7 @@ async fn welcome(
     if io.protocol() == Some(ALPN_AGENT) {
         return match io.caller().id.clone().map(|id| id.who) {
             Some(Who::Agent { tenant, name }) => Ok(Accepted::Agent { io, tenant, name }),
-            _ => Err(Refused::Because("the peer presented no agent's certificate".to_owned())),
+            _ => Err(Refused::because("the peer presented no agent's certificate")),
         };
     }
     if io.protocol() == Some(ALPN_H2) {
@@ -108,11 +108,12 @@ async fn welcome(
     }
     if io.protocol().is_none() {
         // Old HTTP/1.1 clients offer nothing; for HTTP/2 an offer is a must (RFC 9113, section 3.2).
-        let (head, is_h2) =
-            peek(&mut io, b"PRI * HTTP/2.0").await.map_err(|error| because(&error))?;
+        let (head, is_h2) = peek(&mut io, b"PRI * HTTP/2.0")
+            .await
+            .map_err(|error| Refused::failed(&error, None))?;
         if is_h2 {
             let why = "the peer speaks HTTP/2 without having offered `h2` (ALPN)";
-            return Err(Refused::Because(why.to_owned()));
+            return Err(Refused::because(why));
         }
         io.put_back(head);
     }
@@ -127,7 +128,7 @@ async fn answer(
     let io = shake(tcp, address, |_| tls).await?;
     match io.protocol() {
         Some(ALPN_AGENT) => Ok(io),
-        _ => Err(Refused::Because("the peer has not offered `waggoner-agent/1` (ALPN)".to_owned())),
+        _ => Err(Refused::because("the peer has not offered `waggoner-agent/1` (ALPN)")),
     }
 }
 
@@ -138,17 +139,12 @@ async fn shake(
     choose: impl FnOnce(bool) -> Arc<ServerConfig>,
 ) -> Result<Io, Refused> {
     // Small messages go out at once; bigger ones fill packets anyhow.
-    tcp.set_nodelay(true).map_err(|error| because(&error))?;
+    tcp.set_nodelay(true).map_err(|error| Refused::failed(&error, None))?;
     let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), tcp);
     let hello = match (&mut acceptor).await {
         Ok(hello) => hello,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Refused::Silent),
-        Err(error) => {
-            if let Some(tcp) = acceptor.take_io() {
-                part(tcp).await;
-            }
-            return Err(because(&error));
-        }
+        Err(error) => return Err(Refused::failed(&error, acceptor.take_io())),
     };
     let is_agent = hello
         .client_hello()
@@ -156,13 +152,6 @@ async fn shake(
         .is_some_and(|mut offered| offered.any(|protocol| protocol == ALPN_AGENT));
     match hello.into_stream(choose(is_agent)).into_fallible().await {
         Ok(tls) => Ok(Io::new(tls, address)),
-        Err((error, tcp)) => {
-            part(tcp).await;
-            Err(because(&error))
-        }
+        Err((error, tcp)) => Err(Refused::failed(&error, Some(tcp))),
     }
-}
-
-fn because(error: &io::Error) -> Refused {
-    Refused::Because(refusal(error))
 }

@@ -9,6 +9,7 @@ use tokio::{
     time,
 };
 use tracing::{debug, warn};
+use waggoner_identity::refusal;
 use waggoner_task::Tasks;
 
 use crate::settings;
@@ -28,7 +29,8 @@ pub(crate) struct Port<T> {
 pub(crate) enum Refused {
     /// The peer has not said a word: a probe, most likely.
     Silent,
-    Because(String),
+    /// The reason, and what is left of the connection to let the peer hear it.
+    Because(String, Option<TcpStream>),
 }
 
 // === impl Port ===
@@ -73,20 +75,16 @@ impl<T: Send + 'static> Port<T> {
     }
 }
 
-/// Ends a connection whose handshake failed, so that the peer reads why.
-///
-/// A socket closed with bytes unread makes the kernel send a reset, which may overtake the alert.
-pub(crate) async fn part(mut tcp: TcpStream) {
-    /// A peer that was refused has little to say.
-    const MOST: u64 = 256 * 1024;
-    const PATIENCE: Duration = Duration::from_secs(2);
+// === impl Refused ===
 
-    let parting = async {
-        tcp.shutdown().await?;
-        tokio::io::copy(&mut (&mut tcp).take(MOST), &mut tokio::io::sink()).await
-    };
-    // Whether the peer heard it is not for us to know.
-    let _parted = time::timeout(PATIENCE, parting).await;
+impl Refused {
+    pub(crate) fn because(why: &str) -> Self {
+        Self::Because(why.to_owned(), None)
+    }
+
+    pub(crate) fn failed(error: &io::Error, tcp: Option<TcpStream>) -> Self {
+        Self::Because(refusal(error), tcp)
+    }
 }
 
 /// Reads until it is clear whether the peer begins with `start`, and returns what was read.
@@ -105,6 +103,22 @@ pub(crate) async fn peek(
     }
     let matches = head == start;
     Ok((head, matches))
+}
+
+/// Ends a connection whose handshake failed, so that the peer reads why.
+///
+/// A socket closed with bytes unread makes the kernel send a reset, which may overtake the alert.
+async fn part(mut tcp: TcpStream) {
+    /// A peer that was refused has little to say.
+    const MOST: u64 = 256 * 1024;
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    let parting = async {
+        tcp.shutdown().await?;
+        tokio::io::copy(&mut (&mut tcp).take(MOST), &mut tokio::io::sink()).await
+    };
+    // Whether the peer heard it is not for us to know.
+    let _parted = time::timeout(PATIENCE, parting).await;
 }
 
 async fn accept(
@@ -133,15 +147,21 @@ async fn shake<T>(
     done: mpsc::Sender<T>,
 ) {
     let shaken = time::timeout(settings::HANDSHAKE_TIMEOUT, handshake).await;
-    let why = match shaken {
+    let (why, tcp) = match shaken {
         Ok(Ok(connection)) => {
             // It fails only when the port is gone, and the connection with it.
             let _taken = done.send(connection).await;
             return;
         }
         Ok(Err(Refused::Silent)) => return debug!(peer = %address, "a connection without a word"),
-        Ok(Err(Refused::Because(why))) => why,
-        Err(_) => format!("the handshake took longer than {:?}", settings::HANDSHAKE_TIMEOUT),
+        Ok(Err(Refused::Because(why, tcp))) => (why, tcp),
+        Err(_) => {
+            let why = format!("the handshake took longer than {:?}", settings::HANDSHAKE_TIMEOUT);
+            (why, None)
+        }
     };
     warn!(peer = %address, why, "refused a connection");
+    if let Some(tcp) = tcp {
+        part(tcp).await;
+    }
 }

@@ -1,8 +1,14 @@
 //! The file names of wheels (PEP 427).
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    io::{self, Read as _},
+    str::FromStr,
+};
 
+use camino::Utf8Path;
 use pep440_rs::Version;
+use zip::ZipArchive;
 
 /// A wheel's file name: `name-version[-build]-python-abi-platform.whl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +99,28 @@ impl FromStr for WheelName {
     }
 }
 
+/// Reads the name and the version in a wheel's own `METADATA`, spelled as its author did.
+pub fn wheel_identity(path: &Utf8Path) -> io::Result<(String, String)> {
+    let mut wheel = ZipArchive::new(fs_err::File::open(path.as_std_path())?)?;
+    let index = (0..wheel.len()).find(|&index| {
+        wheel.name_for_index(index).and_then(Result::ok).is_some_and(|name| {
+            name.split_once('/')
+                .is_some_and(|(top, file)| top.ends_with(".dist-info") && file == "METADATA")
+        })
+    });
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it has no name and version");
+    let mut text = Vec::new();
+    wheel.by_index(index.ok_or_else(invalid)?)?.take(1 << 20).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let field = |name: &str| {
+        text.lines()
+            .take_while(|line| !line.is_empty())
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            .map(|value| value.trim().to_owned())
+    };
+    field("Name").zip(field("Version")).ok_or_else(invalid)
+}
+
 /// Returns a distribution's name as PEP 503 compares it: lower case, `-` for runs of `-`, `_`, `.`.
 pub fn normalized_name(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
@@ -153,6 +181,20 @@ mod tests {
         ] {
             assert!(bad.parse::<WheelName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_wheel_says_its_own_name() {
+        let directory = camino_tempfile::Utf8TempDir::new().unwrap();
+        let path = directory.path().join("web_plugin-1.0-py3-none-any.whl");
+        let mut zip = zip::ZipWriter::new(fs_err::File::create(&path).unwrap());
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("web_plugin-1.0.dist-info/METADATA", options).unwrap();
+        let text = b"Metadata-Version: 2.1\nName: web-plugin\nVersion: 1.0\n\nName: other\n";
+        std::io::Write::write_all(&mut zip, text).unwrap();
+        zip.finish().unwrap();
+        let identity = ("web-plugin".to_owned(), "1.0".to_owned());
+        assert_eq!(wheel_identity(&path).unwrap(), identity);
     }
 
     #[test]

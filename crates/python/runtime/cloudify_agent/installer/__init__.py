@@ -1,0 +1,1 @@
+"""The name under which plugins look for the agent's installer."""

@@ -1,0 +1,120 @@
+"""Log lines and events on their way to the agent: in order, in batches, never one call per line.
+
+A thread sends what is there as soon as it is there; what is added meanwhile makes the next batch.
+Whoever needs the order kept, as an update of runtime properties does, calls `flush` first.
+"""
+
+import atexit
+import collections
+import datetime
+import os
+import sys
+import threading
+
+from waggoner_runtime import agent
+
+# What one call may carry, and what may wait before the one who logs has to wait as well.
+BATCH = 500
+BATCH_CHARACTERS = 256 * 1024
+WAITING = 10000
+
+LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
+
+
+class _Events:
+    def __init__(self):
+        self.queue = collections.deque()
+        self.sending = threading.Lock()
+        self.wake = threading.Event()
+        self.thread = None
+
+    def add(self, event):
+        self.queue.append(event)
+        if len(self.queue) > WAITING:
+            self.flush()
+            return
+        if self.thread is None:
+            self.start()
+        self.wake.set()
+
+    def start(self):
+        self.thread = threading.Thread(target=self.run, name='waggoner-events')
+        self.thread.daemon = True
+        try:
+            self.thread.start()
+        except RuntimeError:
+            pass  # The interpreter ends: the flush at exit sends it.
+
+    def run(self):
+        while True:
+            self.wake.wait()
+            self.wake.clear()
+            self.flush()
+
+    def flush(self):
+        with self.sending:
+            while self.queue:
+                batch = self.take()
+                try:
+                    agent.call('WriteEvents', {'events': batch})
+                except Exception as error:
+                    # An operation does not fail because its log does.
+                    sys.stderr.write('{0} log lines were lost: {1}\n'.format(len(batch), error))
+
+    def take(self):
+        batch = []
+        characters = 0
+        while self.queue and len(batch) < BATCH and characters < BATCH_CHARACTERS:
+            event = self.queue.popleft()
+            characters += len(event['message'])
+            batch.append(event)
+        return batch
+
+
+_events = _Events()
+
+
+def _after_fork():
+    global _events
+    _events = _Events()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def flush():
+    """Returns once everything that was added before is with the agent."""
+    _events.flush()
+
+
+atexit.register(flush)
+
+
+def log_out(log, **kwargs):
+    """Takes what the stock logging handlers pass on."""
+    if kwargs.get('skip_send'):
+        return
+    level = log.get('level')
+    _events.add(_event(log, 'log', {
+        'level': level if level in LEVELS else 'info',
+        'logger': log.get('logger') or '',
+    }))
+
+
+def event_out(event, **kwargs):
+    """Takes what the stock `send_…_event` functions pass on."""
+    if kwargs.get('skip_send'):
+        return
+    _events.add(_event(event, 'pluginEvent', {'eventType': event.get('event_type') or ''}))
+
+
+def _event(item, kind, details):
+    text = (item.get('message') or {}).get('text')
+    text = '' if text is None else str(text)
+    return {
+        'time': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.%fZ'),
+        # Half a surrogate pair, as file names with broken bytes have, is not UTF-8.
+        'message': text.encode('utf-8', 'backslashreplace').decode('utf-8'),
+        kind: details,
+    }

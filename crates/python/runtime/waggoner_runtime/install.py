@@ -1,0 +1,50 @@
+"""Puts our endpoint where the stock package looks for its own."""
+
+import os
+
+from waggoner_runtime import events
+
+
+def install():
+    """Replaces names of the stock package; has to run before `cloudify.dispatch` starts."""
+    from cloudify import context, logs
+
+    from waggoner_runtime.endpoint import AgentEndpoint
+
+    context.ManagerEndpoint = AgentEndpoint
+    # The defaults of whoever logs without an endpoint: by REST since 6.2, by AMQP before.
+    for name in ('manager_log_out', 'amqp_log_out'):
+        if hasattr(logs, name):
+            setattr(logs, name, events.log_out)
+    for name in ('manager_event_out', 'amqp_event_out'):
+        if hasattr(logs, name):
+            setattr(logs, name, events.event_out)
+    _keep_from_amqp()
+    # `script_runner` sets it for its own runs; plugins that run scripts elsewhere read it too.
+    if not hasattr(context.CloudifyContext, '_return_value'):
+        context.CloudifyContext._return_value = None
+    _flush_before_exit()
+
+
+def _keep_from_amqp():
+    """Before 6.2 the dispatcher itself connects to RabbitMQ around an operation."""
+    try:
+        from cloudify import amqp_client_utils
+    except ImportError:
+        return
+    for name in ('init_events_publisher', 'close_amqp_client'):
+        if hasattr(amqp_client_utils, name):
+            setattr(amqp_client_utils, name, lambda *args, **kwargs: None)
+
+
+def _flush_before_exit():
+    """`os._exit` skips every exit handler, but it must not lose log lines."""
+    exit_now = os._exit
+
+    def flush_and_exit(status):
+        try:
+            events.flush()
+        finally:
+            exit_now(status)
+
+    os._exit = flush_and_exit

@@ -1,0 +1,242 @@
+//! Builds one environment, offline, from wheels alone.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use jiff::Timestamp;
+use tracing::info;
+
+use super::{
+    EnvironmentError, EnvironmentSpec, Inner, Installed,
+    wheels::{self, Stored},
+};
+use crate::{Interpreter, ToolFailure, tool::Tool};
+
+/// The distribution without which no operation runs.
+const COMMON: &str = "cloudify-common";
+
+/// What Cloudify's plugins find in their environments without asking for it: there they see the
+/// agent's own site-packages.
+const TAKEN_FOR_GRANTED: [&str; 2] = ["pip", "setuptools"];
+
+/// How long an installation may take: the largest known wagon takes two minutes on a slow disk.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// What installs into an environment.
+enum Installer<'a> {
+    Uv(&'a Utf8Path),
+    /// Pip, run from its own wheel or as a module of the interpreter.
+    Pip(Option<Utf8PathBuf>),
+}
+
+/// Everything of one build.
+struct Build<'a> {
+    root: &'a Utf8Path,
+    prefix: Utf8PathBuf,
+    interpreter: &'a Interpreter,
+    installer: Installer<'a>,
+}
+
+pub(super) async fn build(
+    inner: &Inner,
+    directory: &Utf8Path,
+    name: &str,
+    spec: &EnvironmentSpec,
+    interpreter: &Interpreter,
+) -> Result<Installed, EnvironmentError> {
+    let package = spec.to_string();
+    let mut wagons = vec![spec.open(&spec.wagon).await?];
+    let own = &wagons[0].metadata;
+    if own.package_name != spec.package_name || own.package_version != spec.package_version {
+        let found = format!("`{}` {}", own.package_name, own.package_version);
+        let file = spec.wagon.path.to_string();
+        return Err(EnvironmentError::OtherWagon { package, file, found });
+    }
+    for extra in &spec.extra_wagons {
+        wagons.push(spec.open(extra).await?);
+    }
+    if !wagons.iter().any(|wagon| wagon.wheel(COMMON).is_some()) {
+        return Err(EnvironmentError::NoCommon { package });
+    }
+    let store = inner.root.join("wheels");
+    let stored = tokio::task::spawn_blocking(move || wheels::store(&store, &wagons))
+        .await
+        .expect("unpacking wheels does not panic")
+        .map_err(|source| EnvironmentError::Wagon { package: package.clone(), source })?;
+
+    let installer = installer(inner, interpreter, spec).ok_or_else(|| {
+        EnvironmentError::NoTool { package: package.clone(), python: interpreter.path.to_string() }
+    })?;
+    info!(environment = name, wheels = stored.len(), with = installer.name(), "building");
+    let build = Build { root: &inner.root, prefix: directory.join(name), interpreter, installer };
+    build.run(spec, &stored).await.map_err(|source| EnvironmentError::Install {
+        package: package.clone(),
+        tag: interpreter.tag.clone(),
+        tool: build.installer.name(),
+        source,
+    })?;
+    let common = stored.iter().find(|stored| stored.wheel.name.distribution == COMMON);
+    let record = Installed {
+        name: name.to_owned(),
+        package_name: spec.package_name.clone(),
+        package_version: spec.package_version.clone(),
+        tag: interpreter.tag.clone(),
+        python_version: interpreter.version.clone(),
+        common_version: common.map(|c| c.wheel.name.version.to_string()).unwrap_or_default(),
+        wagon: spec.wagon.digest,
+        wheels: stored.iter().map(|stored| stored.wheel.digest).collect(),
+        built_at: Timestamp::now(),
+    };
+    record.write(directory).map_err(|source| EnvironmentError::Host { package, source })?;
+    info!(environment = name, "built");
+    Ok(record)
+}
+
+/// uv where it is; but arguments meant for pip are given to pip.
+fn installer<'a>(
+    inner: &'a Inner,
+    interpreter: &Interpreter,
+    spec: &EnvironmentSpec,
+) -> Option<Installer<'a>> {
+    match &inner.uv {
+        Some(uv) if spec.install_arguments.trim().is_empty() => return Some(Installer::Uv(uv)),
+        _ => {}
+    }
+    if !interpreter.has_venv {
+        return None;
+    }
+    let wheel = interpreter.bundled_wheel("pip");
+    (wheel.is_some() || interpreter.has_pip).then_some(Installer::Pip(wheel))
+}
+
+// === impl Installer ===
+
+impl Installer<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Uv(_) => "uv",
+            Self::Pip(_) => "pip",
+        }
+    }
+}
+
+// === impl Build ===
+
+impl Build<'_> {
+    async fn run(&self, spec: &EnvironmentSpec, stored: &[Stored]) -> Result<(), ToolFailure> {
+        let python = self.interpreter.path.as_str();
+        let prefix = self.prefix.as_str();
+        let links = self.links(stored);
+        let targets = self.targets(spec, stored);
+        let further = spec.install_arguments.split_whitespace().map(str::to_owned);
+        match &self.installer {
+            Installer::Uv(uv) => {
+                self.call(uv, &["venv", "--no-project", "--python", python, prefix], []).await?;
+                let own = self.prefix.join("bin/python");
+                let fixed = [
+                    "pip",
+                    "install",
+                    "--python",
+                    own.as_str(),
+                    "--no-index",
+                    "--no-build",
+                    "--prerelease",
+                    "allow",
+                    "--compile-bytecode",
+                ];
+                self.call(uv, &fixed, links.into_iter().chain(targets)).await
+            }
+            Installer::Pip(wheel) => {
+                let base = self.interpreter.path.as_path();
+                self.call(base, &["-I", "-m", "venv", "--without-pip", prefix], []).await?;
+                let fixed = [
+                    "-m",
+                    "pip",
+                    "install",
+                    "--no-index",
+                    "--no-input",
+                    "--no-cache-dir",
+                    "--disable-pip-version-check",
+                    "--no-warn-script-location",
+                    "--only-binary",
+                    ":all:",
+                    "--pre",
+                ];
+                let arguments = links.into_iter().chain(further).chain(targets);
+                let own = self.prefix.join("bin/python");
+                if wheel.is_some() {
+                    return self.call(&own, &fixed, arguments).await;
+                }
+                // The interpreter's own pip, told which environment it is for.
+                let fixed = [&["-m", "pip", "--python", own.as_str()], &fixed[2..]].concat();
+                self.call(base, &fixed, arguments).await
+            }
+        }
+    }
+
+    /// Where to find wheels, each given by the directory it has for itself.
+    fn links(&self, stored: &[Stored]) -> Vec<String> {
+        let own = stored.iter().map(|stored| stored.directory.as_str());
+        let bundled = self.interpreter.bundled.as_deref().map(Utf8Path::as_str);
+        own.chain(bundled).flat_map(|place| ["--find-links".to_owned(), place.to_owned()]).collect()
+    }
+
+    fn targets(&self, spec: &EnvironmentSpec, stored: &[Stored]) -> Vec<String> {
+        let own = waggoner_wagon::normalized_name(&spec.package_name);
+        let mut targets = Vec::new();
+        for stored in stored {
+            let name = &stored.wheel.name;
+            if name.distribution == own || name.distribution == COMMON {
+                targets.push(format!("{}=={}", name.distribution, name.version));
+            }
+        }
+        for granted in TAKEN_FOR_GRANTED {
+            let is_bundled = self.interpreter.bundled_wheel(granted).is_some();
+            if is_bundled || stored.iter().any(|s| s.wheel.name.distribution == granted) {
+                targets.push(granted.to_owned());
+            }
+        }
+        targets
+    }
+
+    async fn call(
+        &self,
+        program: &Utf8Path,
+        fixed: &[&str],
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Result<(), ToolFailure> {
+        let cache = self.root.join("cache");
+        let home = cache.join("home");
+        fs::create_dir_all(home.as_std_path())
+            .map_err(|source| ToolFailure::Start { program: program.to_owned(), source })?;
+        let mut environment: BTreeMap<_, _> = [
+            ("HOME", home.as_str()),
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("LC_ALL", "C.UTF-8"),
+            ("UV_CACHE_DIR", cache.join("uv").as_str()),
+            ("UV_LINK_MODE", "hardlink"),
+            ("UV_NO_CONFIG", "1"),
+            ("UV_NO_PROGRESS", "1"),
+            ("UV_OFFLINE", "1"),
+            ("UV_PYTHON_DOWNLOADS", "never"),
+            ("PIP_CONFIG_FILE", "/dev/null"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into();
+        if let Installer::Pip(Some(wheel)) = &self.installer
+            && fixed.contains(&"pip")
+        {
+            environment.insert("PYTHONPATH", wheel.to_string());
+        }
+        let tool = Tool {
+            program,
+            arguments: fixed.iter().map(|&text| text.to_owned()).chain(arguments).collect(),
+            environment,
+            inherits: false,
+            directory: self.root,
+            deadline: PATIENCE,
+        };
+        tool.run().await.map(drop)
+    }
+}

@@ -1,0 +1,83 @@
+//! Why there is no environment.
+
+use std::io;
+
+use waggoner_wagon::Refusal;
+
+use crate::ToolFailure;
+
+/// Why an environment could not be had. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// No interpreter of this host is among those that the wagon is for.
+    #[error(
+        "failed to make an environment for {package}: it is for {supported} and this host has {found}: install one of these interpreters, or upload a wagon for one that is there"
+    )]
+    NoInterpreter {
+        /// The plugin and its version.
+        package: String,
+        /// The tags that it is for.
+        supported: String,
+        /// The tags that were found.
+        found: String,
+    },
+    /// Neither uv nor pip is there.
+    #[error(
+        "failed to make an environment for {package}: this host has no uv, and `{python}` came without pip and venv: install uv, or the distribution's python3-venv"
+    )]
+    NoTool {
+        /// The plugin and its version.
+        package: String,
+        /// The interpreter.
+        python: String,
+    },
+    /// One of the wagons cannot be used.
+    #[error("failed to make an environment for {package}")]
+    Wagon {
+        /// The plugin and its version.
+        package: String,
+        /// Why.
+        #[source]
+        source: Refusal,
+    },
+    /// The wagon is not the one that was asked for.
+    #[error("failed to make an environment for {package}: the wagon `{file}` holds {found}")]
+    OtherWagon {
+        /// The plugin and its version.
+        package: String,
+        /// The wagon's file.
+        file: String,
+        /// What it holds.
+        found: String,
+    },
+    /// Nothing that runs operations is among the wheels.
+    #[error(
+        "failed to make an environment for {package}: its wagon carries no cloudify-common wheel, and no wagon that does was given beside it: build the plugin with cloudify-common among its requirements"
+    )]
+    NoCommon {
+        /// The plugin and its version.
+        package: String,
+    },
+    /// The wheels could not be installed.
+    #[error("failed to install {package} for {tag} with {tool}")]
+    Install {
+        /// The plugin and its version.
+        package: String,
+        /// The interpreter's tag.
+        tag: String,
+        /// What was to install it.
+        tool: &'static str,
+        /// Why not, in the tool's words.
+        #[source]
+        source: ToolFailure,
+    },
+    /// The host could not do its part.
+    #[error("failed to keep an environment for {package}")]
+    Host {
+        /// The plugin and its version.
+        package: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,132 @@
+//! The records of environments: what is ready, and what it was made of.
+
+use std::io;
+
+use camino::Utf8Path;
+use fs_err as fs;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+use waggoner_types::Digest;
+
+use super::Environment;
+
+/// An environment that is ready, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Its name.
+    pub name: String,
+    /// The plugin's package.
+    pub package_name: String,
+    /// Its version.
+    pub package_version: String,
+    /// The interpreter's tag.
+    pub tag: String,
+    /// The interpreter's version.
+    pub python_version: String,
+    /// The version of cloudify-common in it.
+    pub common_version: String,
+    /// The digest of the plugin's wagon.
+    #[serde(with = "digest")]
+    pub wagon: Digest,
+    /// The digests of the wheels that it was made of.
+    #[serde(with = "digests")]
+    pub wheels: Vec<Digest>,
+    /// When it was ready.
+    pub built_at: Timestamp,
+}
+
+// === impl Installed ===
+
+impl Installed {
+    pub(super) fn environment(&self, directory: &Utf8Path, reused: bool) -> Environment {
+        let prefix = directory.join(&self.name);
+        Environment {
+            name: self.name.clone(),
+            python: prefix.join("bin/python"),
+            prefix,
+            tag: self.tag.clone(),
+            common_version: self.common_version.clone(),
+            reused,
+        }
+    }
+
+    /// Makes the environment one: from now on it is found.
+    pub(super) fn write(&self, directory: &Utf8Path) -> io::Result<()> {
+        let partial = directory.join(format!(".{}.json", self.name));
+        let text = serde_json::to_vec_pretty(self).expect("it is plain data");
+        fs::write(partial.as_std_path(), text)?;
+        fs::rename(partial.as_std_path(), directory.join(format!("{}.json", self.name)))
+    }
+}
+
+/// Returns the record of an environment, if it is ready.
+pub(super) fn read(directory: &Utf8Path, name: &str) -> Option<Installed> {
+    let path = directory.join(format!("{name}.json"));
+    let text = fs::read(path.as_std_path()).ok()?;
+    match serde_json::from_slice::<Installed>(&text) {
+        Ok(installed) if directory.join(name).join("bin/python").exists() => Some(installed),
+        Ok(_) => {
+            warn!(%name, "an environment lost its interpreter and is built again");
+            None
+        }
+        Err(error) => {
+            warn!(%path, %error, "the record of an environment is damaged: it is built again");
+            None
+        }
+    }
+}
+
+pub(super) fn list(directory: &Utf8Path) -> io::Result<Vec<Installed>> {
+    let entries = match directory.read_dir_utf8() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().strip_suffix(".json").filter(|n| !n.starts_with('.'))
+        {
+            found.extend(read(directory, name));
+        }
+    }
+    found.sort_by(|one, two| one.name.cmp(&two.name));
+    Ok(found)
+}
+
+/// Removes an environment: its record first, so that it is none before its files go.
+pub(super) fn remove(directory: &Utf8Path, name: &str) -> io::Result<()> {
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    gone(fs::remove_file(directory.join(format!("{name}.json")).as_std_path()))?;
+    gone(fs::remove_dir_all(directory.join(name).as_std_path()))
+}
+
+mod digest {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use waggoner_types::Digest;
+
+    pub(super) fn serialize<S: Serializer>(digest: &Digest, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(digest)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Digest, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+mod digests {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use waggoner_types::Digest;
+
+    pub(super) fn serialize<S: Serializer>(digests: &[Digest], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(digests.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Digest>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
+}

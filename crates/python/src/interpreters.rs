@@ -1,0 +1,156 @@
+//! The Python interpreters of a host.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+use tracing::{debug, warn};
+
+use crate::tool::Tool;
+
+/// A Python 3 interpreter that works.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Interpreter {
+    /// Where it is; never inside of a virtual environment.
+    pub path: Utf8PathBuf,
+    /// Its tag: `py311`.
+    pub tag: String,
+    /// Its full version: `3.11.7`.
+    pub version: String,
+    /// The directory of the wheels of pip that came with it, if it came with any.
+    pub bundled: Option<Utf8PathBuf>,
+    /// Whether it can run pip itself.
+    pub has_pip: bool,
+    /// Whether it can make virtual environments.
+    pub has_venv: bool,
+}
+
+/// Prints what [`Interpreter`] holds.
+const PROBE: &str = r"
+import importlib.util, json, os, sys, sysconfig
+assert sys.implementation.name == 'cpython' and sys.version_info[0] == 3
+def has(name):
+    return importlib.util.find_spec(name) is not None
+bundled = None
+places = [sysconfig.get_config_var('WHEEL_PKG_DIR')]
+if has('ensurepip'):
+    places.append(os.path.join(os.path.dirname(importlib.util.find_spec('ensurepip').origin), '_bundled'))
+for place in places:
+    if place and os.path.isdir(place) and any(name.startswith('pip-') for name in os.listdir(place)):
+        bundled = place
+print(json.dumps({
+    'path': os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable),
+    'tag': 'py%d%d' % sys.version_info[:2],
+    'version': '%d.%d.%d' % sys.version_info[:3],
+    'bundled': bundled,
+    'has_pip': has('pip'),
+    'has_venv': has('venv'),
+}))
+";
+
+/// How long an interpreter may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+// === impl Interpreter ===
+
+impl Interpreter {
+    /// Returns the wheel of a distribution that came with it.
+    pub(crate) fn bundled_wheel(&self, distribution: &str) -> Option<Utf8PathBuf> {
+        let entries = self.bundled.as_ref()?.read_dir_utf8().ok()?;
+        entries.flatten().map(|entry| entry.path().to_owned()).find(|path| {
+            path.extension() == Some("whl")
+                && path
+                    .file_name()
+                    .and_then(|name| name.strip_prefix(distribution))
+                    .is_some_and(|rest| rest.starts_with('-'))
+        })
+    }
+}
+
+/// Returns the interpreters of this host, found once: those in `PATH`, then those in the usual
+/// places. Of each version the first one.
+pub async fn interpreters() -> &'static [Interpreter] {
+    static FOUND: OnceCell<Vec<Interpreter>> = OnceCell::const_new();
+    FOUND.get_or_init(|| async { find_interpreters(&places()).await }).await
+}
+
+/// Returns the interpreters in some directories: `python3` and `python3.N`. One that does not work
+/// is skipped and logged.
+pub async fn find_interpreters(directories: &[Utf8PathBuf]) -> Vec<Interpreter> {
+    let mut tried = BTreeSet::new();
+    let mut found: BTreeMap<u32, Interpreter> = BTreeMap::new();
+    for candidate in directories.iter().flat_map(|directory| candidates(directory)) {
+        let Ok(real) = candidate.canonicalize_utf8() else { continue };
+        // pyenv's shims are one file with many names.
+        if !tried.insert((real, candidate.file_name().map(str::to_owned))) {
+            continue;
+        }
+        match probe(&candidate).await {
+            Ok(interpreter) => {
+                let minor = interpreter.tag.trim_start_matches("py3").parse().unwrap_or(0);
+                found.entry(minor).or_insert(interpreter);
+            }
+            Err(reason) => debug!(%candidate, %reason, "skipped an interpreter that does not work"),
+        }
+    }
+    if found.is_empty() {
+        warn!("no Python 3 interpreter was found: Python plugins cannot run on this host");
+    }
+    found.into_values().rev().collect()
+}
+
+async fn probe(candidate: &Utf8Path) -> Result<Interpreter, String> {
+    let printed = Tool {
+        program: candidate,
+        arguments: ["-I", "-c", PROBE].map(str::to_owned).to_vec(),
+        environment: BTreeMap::new(),
+        inherits: true,
+        directory: Utf8Path::new("/"),
+        deadline: PATIENCE,
+    }
+    .run()
+    .await
+    .map_err(|failure| failure.to_string())?;
+    serde_json::from_slice(&printed).map_err(|error| error.to_string())
+}
+
+/// The files in a directory whose name is an interpreter's, the most particular name first.
+fn candidates(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.file_name().to_owned()))
+        .filter(|name| {
+            name.strip_prefix("python3").is_some_and(|rest| {
+                rest.is_empty()
+                    || rest
+                        .strip_prefix('.')
+                        .is_some_and(|minor| minor.chars().all(|c| c.is_ascii_digit()))
+            })
+        })
+        .collect();
+    names.sort_by(|one, two| two.len().cmp(&one.len()).then_with(|| two.cmp(one)));
+    names.into_iter().map(|name| directory.join(name)).collect()
+}
+
+fn places() -> Vec<Utf8PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<_> = env::split_paths(&path)
+        .filter_map(|place| Utf8PathBuf::from_path_buf(place).ok())
+        .collect();
+    places.extend(["/usr/local/bin", "/usr/bin"].map(Utf8PathBuf::from));
+    let mut parents = vec![Utf8PathBuf::from("/opt/python")];
+    if let Some(home) = env::var("HOME").ok().filter(|home| !home.is_empty()) {
+        parents.push(Utf8Path::new(&home).join(".pyenv/versions"));
+        parents.push(Utf8Path::new(&home).join(".local/share/uv/python"));
+    }
+    for parent in parents {
+        let Ok(entries) = parent.read_dir_utf8() else { continue };
+        places.extend(entries.flatten().map(|entry| entry.path().join("bin")));
+    }
+    places
+}

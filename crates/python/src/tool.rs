@@ -1,0 +1,138 @@
+//! Runs the tools that build environments: uv, pip, an interpreter.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::{process::Command, time::timeout};
+
+/// A tool that is to be run to its end.
+pub(crate) struct Tool<'a> {
+    /// The program's path.
+    pub(crate) program: &'a Utf8Path,
+    pub(crate) arguments: Vec<String>,
+    /// What is set; everything else is cleared unless `inherits`.
+    pub(crate) environment: BTreeMap<&'static str, String>,
+    /// Whether it gets our own environment as well.
+    pub(crate) inherits: bool,
+    pub(crate) directory: &'a Utf8Path,
+    pub(crate) deadline: Duration,
+}
+
+/// Why a tool did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolFailure {
+    /// It could not be started.
+    #[error("failed to start `{program}`")]
+    Start {
+        /// Its path.
+        program: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It took too long and was killed.
+    #[error("`{program}` did not end within {seconds} seconds")]
+    Overdue {
+        /// Its path.
+        program: Utf8PathBuf,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// It said why it failed.
+    #[error("{words}")]
+    Failed {
+        /// Its own words, condensed.
+        words: String,
+    },
+}
+
+/// How much of a tool's words is repeated.
+const WORDS: usize = 800;
+
+// === impl Tool ===
+
+impl Tool<'_> {
+    /// Runs it and returns what it wrote to its standard output.
+    pub(crate) async fn run(self) -> Result<Vec<u8>, ToolFailure> {
+        let program = self.program.to_owned();
+        let mut command = Command::new(program.as_std_path());
+        if !self.inherits {
+            command.env_clear();
+        }
+        command
+            .args(&self.arguments)
+            .envs(&self.environment)
+            .current_dir(self.directory)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        match timeout(self.deadline, command.output()).await {
+            Err(_) => Err(ToolFailure::Overdue { program, seconds: self.deadline.as_secs() }),
+            Ok(Err(source)) => Err(ToolFailure::Start { program, source }),
+            Ok(Ok(output)) if output.status.success() => Ok(output.stdout),
+            Ok(Ok(output)) => Err(ToolFailure::Failed { words: words(&program, &output) }),
+        }
+    }
+}
+
+fn words(program: &Utf8Path, output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let words = condense(&stderr);
+    if words.is_empty() {
+        let name = program.file_name().unwrap_or(program.as_str());
+        return format!("`{name}` ended with {} and said nothing", output.status);
+    }
+    words
+}
+
+/// Makes one line of what pip or uv says of a failure.
+fn condense(stderr: &str) -> String {
+    let mut lines: Vec<&str> = stderr
+        .lines()
+        .map(|line| line.trim_matches(|c: char| c.is_whitespace() || "×│├╰─▶".contains(c)))
+        .filter(|line| !line.is_empty())
+        .collect();
+    // pip marks what matters; uv says little else.
+    let marked = |line: &&&str| line.starts_with("ERROR:") || line.starts_with("error:");
+    if lines.iter().any(|line| marked(&line)) {
+        let first = lines.iter().position(|line| marked(&line)).unwrap_or(0);
+        let is_pip = lines[first].starts_with("ERROR:");
+        lines.drain(..first);
+        if is_pip {
+            lines.retain(|line| line.starts_with("ERROR:"));
+        }
+    }
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| line.trim_start_matches("ERROR:").trim_start_matches("error:").trim())
+        .collect();
+    let joined = lines.join(" ");
+    match joined.char_indices().nth(WORDS) {
+        Some((end, _)) => format!("{}…", &joined[..end]),
+        None => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pip_and_uv_say_becomes_one_line() {
+        let pip = "Looking in links: /a\nERROR: Could not find a version that satisfies x (from versions: none)\nERROR: No matching distribution found for x\n";
+        assert_eq!(
+            condense(pip),
+            "Could not find a version that satisfies x (from versions: none) No matching distribution found for x"
+        );
+        let uv = "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found in\n      the provided package locations, we can conclude\n";
+        assert_eq!(
+            condense(uv),
+            "No solution found when resolving dependencies: Because x was not found in the provided package locations, we can conclude"
+        );
+        assert!(condense(&"long ".repeat(1000)).chars().count() <= WORDS + 1);
+    }
+}

@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     enrol,
     error::StartError,
+    facade::Facade,
     host,
     house::{HEARTBEAT, House},
     identity::Keeper,
@@ -53,7 +54,8 @@ impl Agent {
     /// Takes everything that can be refused, also by the manager, so that [`Agent::run`] starts
     /// whole or not at all.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let state = StateDir::open(&config.state_dir)?;
+        let program = std::env::current_exe().map_err(StartError::Program)?;
+        let state = StateDir::open(&config.state_dir, &program)?;
         let artifacts = Artifacts::open(state.artifacts()).map_err(StartError::Artifacts)?;
         let keeper = match Keeper::load(state.identity()).map_err(StartError::Identity)? {
             Some(keeper) => keeper,
@@ -83,10 +85,13 @@ impl Agent {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self { config, state, artifacts, keeper, way } = self;
         let (parent, burying) = Parent::new().map_err(StartError::Orphans)?;
+        let (facade, receiving) = Facade::open(state.run()).await?;
         let house = Arc::new(House {
+            name: keeper.name().unwrap_or_default(),
             state,
             artifacts,
             parent,
+            facade,
             attempts: Attempts::default(),
             slots: Semaphore::new(config.slots as usize),
             slot_count: config.slots,
@@ -102,6 +107,7 @@ impl Agent {
         };
         let stop = group.token();
         group.spawn("orphans", until(stop.clone(), burying));
+        group.spawn("facade", until(stop.clone(), receiving));
         match way {
             Way::Listen(listener) => {
                 let address = listener.address().map(|address| address.to_string());

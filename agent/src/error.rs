@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io, net::SocketAddr, process::ExitCode};
 use camino::Utf8PathBuf;
 use waggoner_identity::{IdentityError, InvalidToken, KeyError};
 
-use crate::{enrol::EnrolError, state::StateError};
+use crate::{enrol::EnrolError, facade::FacadeError, state::StateError};
 
 /// Why the agent did not start, or did not keep running.
 ///
@@ -16,8 +16,14 @@ pub enum StartError {
     #[error("failed to start the async runtime")]
     Runtime(#[source] io::Error),
 
+    #[error("failed to find the agent's own program, which scripts call as `ctx`")]
+    Program(#[source] io::Error),
+
     #[error(transparent)]
     State(#[from] StateError),
+
+    #[error(transparent)]
+    Facade(#[from] FacadeError),
 
     #[error("failed to become the one to which orphaned processes come")]
     Orphans(#[source] io::Error),
@@ -101,7 +107,9 @@ impl StartError {
                 Fault::Config
             }
             Self::Runtime(_)
+            | Self::Program(_)
             | Self::State(_)
+            | Self::Facade(_)
             | Self::Orphans(_)
             | Self::Artifacts(_)
             | Self::Key(_)

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::{artifacts::Artifacts, attempts::Attempts, parent::Parent, state::StateDir};
+use crate::{
+    artifacts::Artifacts, attempts::Attempts, facade::Facade, parent::Parent, state::StateDir,
+};
 
 /// What the operations of one daemon share.
 #[derive(Debug)]
 pub(crate) struct House {
+    /// The agent's name.
+    pub(crate) name: String,
     pub(crate) state: StateDir,
     pub(crate) attempts: Attempts,
     pub(crate) artifacts: Artifacts,
     pub(crate) parent: Parent,
+    pub(crate) facade: Facade,
     /// One permit for each operation that may run at once.
     pub(crate) slots: Semaphore,
     pub(crate) slot_count: u32,

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tracing::info;
 use waggoner_identity::{
     BadCertificate, CaCertificate, CaPin, Chain, Credentials, Identity, IdentityError, JoinToken,
-    Key, KeyError,
+    Key, KeyError, Who,
 };
 use waggoner_types::AgentName;
 
@@ -98,6 +98,17 @@ impl Keeper {
     /// Returns which CA this agent believes.
     pub(crate) fn ca(&self) -> CaPin {
         self.held().ca()
+    }
+
+    /// Returns the agent's name: the one in its certificate, or the one it would have.
+    pub(crate) fn name(&self) -> Option<String> {
+        match &*self.held() {
+            Held::Joining { name, .. } => name.as_ref().map(ToString::to_string),
+            Held::Joined { identity, .. } => match &identity.id().who {
+                Who::Agent { name, .. } => Some(name.to_string()),
+                Who::Manager => None,
+            },
+        }
     }
 
     /// Asks for a certificate over the agent's key.

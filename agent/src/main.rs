@@ -9,11 +9,14 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 use waggoner_agent::{
-    Agent, Config,
+    Agent, Config, ctx,
     error::{StartError, report},
 };
 
 fn main() -> ExitCode {
+    if let Some(code) = ctx::called() {
+        return code;
+    }
     let config = Config::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();

@@ -12,8 +12,12 @@ use crate::{
     start::{Operation, Start},
 };
 
+mod lines;
 mod oversee;
+mod place;
 mod program;
+mod script;
+mod settings;
 
 /// Ends an attempt whose task is gone before it could.
 struct LastWords(Arc<Attempt>);
@@ -27,16 +31,17 @@ pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) 
     drop(last_words);
 }
 
-async fn conduct(house: &House, attempt: &Attempt, start: Start) -> Outcome {
+async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome {
     let slot = tokio::select! {
         slot = house.slots.acquire() => slot.expect("the slots are never closed"),
         order = attempt.cancelled() => {
             return Outcome { result: Err(cancelled(&order.reason)), exit: None };
         }
     };
-    let outcome = match &start.operation {
-        Operation::Program(program) => program::run(house, attempt, &start, program).await,
-        Operation::Python { .. } | Operation::Script(_) => {
+    let outcome = match start.operation.clone() {
+        Operation::Program(program) => program::run(house, attempt, &start, &program).await,
+        Operation::Script(script) => script::run(house, attempt, start, &script).await,
+        Operation::Python { .. } => {
             failed(OperationError::non_recoverable("this agent does not run such operations yet"))
         }
     };

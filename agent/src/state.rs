@@ -10,7 +10,7 @@
 //!  run/            sockets and the facade's certificate, made anew at each start
 //! ```
 
-use std::{fs::File, io, os::unix::fs::PermissionsExt as _};
+use std::{fs::File, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::Utf8TempDir;
@@ -55,7 +55,8 @@ const LONGEST: usize = 108 - 1 - 16;
 
 impl StateDir {
     /// Takes the directory, makes what is missing in it, and clears away what another life left.
-    pub(crate) fn open(path: &Utf8Path) -> Result<Self, StateError> {
+    /// `program` is this program, which scripts call as `ctx`.
+    pub(crate) fn open(path: &Utf8Path, program: &Path) -> Result<Self, StateError> {
         let failed = |source| StateError::Use { path: path.to_owned(), source };
         private(path).map_err(failed)?;
         let root = path.canonicalize_utf8().map_err(failed)?;
@@ -67,19 +68,18 @@ impl StateDir {
             }
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let run = Self::make(&root).map_err(failed)?;
+        let run = Self::make(&root, program).map_err(failed)?;
         Ok(Self { root, run, _lock: lock })
     }
 
-    fn make(root: &Utf8Path) -> io::Result<Run> {
+    fn make(root: &Utf8Path, program: &Path) -> io::Result<Run> {
         for name in ["attempts", "run", "bin"] {
             remove(&root.join(name))?;
         }
         for name in ["identity", "artifacts", "environments", "attempts", "work", "run", "bin"] {
             private(&root.join(name))?;
         }
-        let own = std::env::current_exe()?;
-        fs::os::unix::fs::symlink(own, root.join("bin/ctx"))?;
+        fs::os::unix::fs::symlink(program, root.join("bin/ctx"))?;
         let run = root.join("run");
         if run.as_str().len() <= LONGEST {
             return Ok(Run::Inside(run));
@@ -148,10 +148,13 @@ mod tests {
     #[test]
     fn a_directory_serves_one_agent_at_a_time() {
         let directory = Utf8TempDir::new().unwrap();
-        let held = StateDir::open(directory.path()).unwrap();
-        assert!(matches!(StateDir::open(directory.path()), Err(StateError::Taken { .. })));
+        let held = StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
+        assert!(matches!(
+            StateDir::open(directory.path(), Path::new("/bin/true")),
+            Err(StateError::Taken { .. })
+        ));
         drop(held);
-        StateDir::open(directory.path()).unwrap();
+        StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
     }
 
     #[test]
@@ -159,7 +162,7 @@ mod tests {
         let directory = Utf8TempDir::new().unwrap();
         let stale = directory.path().join("attempts/stale");
         fs::create_dir_all(&stale).unwrap();
-        let state = StateDir::open(directory.path()).unwrap();
+        let state = StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
         assert!(!stale.exists());
         let mode = fs::metadata(state.identity()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
@@ -170,7 +173,7 @@ mod tests {
     fn sockets_have_short_paths_in_deep_directories() {
         let directory = Utf8TempDir::new().unwrap();
         let deep = directory.path().join("d".repeat(120));
-        let state = StateDir::open(&deep).unwrap();
+        let state = StateDir::open(&deep, Path::new("/bin/true")).unwrap();
         let socket = state.run().join("1234567890.sock");
         std::os::unix::net::UnixListener::bind(socket).unwrap();
     }

@@ -2,4 +2,5 @@
 
 mod conversation;
 mod processes;
+mod scripts;
 mod site;

@@ -14,6 +14,11 @@ use crate::{
 
 /// Where the output of a process goes.
 pub(crate) trait Sink: Send {
+    /// Hears that the process was started.
+    fn begin(&mut self, _pid: i32) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Takes a chunk, in its own time: the process waits meanwhile, once its pipe is full.
     fn take(&mut self, chunk: Chunk) -> impl Future<Output = ()> + Send;
 }
@@ -64,12 +69,13 @@ pub(crate) async fn oversee(
     let (child, output) = parent.start(spawn).await?;
     attempt.set_running(true);
     attempt.records.append_now(Body::ProcessStarted { pid: child.id().unsigned_abs() });
-    let (ended, ()) = tokio::join!(end(&child, attempt, limits), pump(output, sink));
+    let (ended, ()) = tokio::join!(end(&child, attempt, limits), pump(child.id(), output, sink));
     attempt.set_running(false);
     Ok(ended)
 }
 
-async fn pump(mut output: Output, sink: &mut impl Sink) {
+async fn pump(pid: i32, mut output: Output, sink: &mut impl Sink) {
+    sink.begin(pid).await;
     while let Some(chunk) = output.next().await {
         sink.take(chunk).await;
     }

@@ -10,6 +10,7 @@ use crate::{
     operation::{
         failed, interrupted,
         oversee::{Raw, oversee},
+        place::PATH,
         sentence,
     },
     start::{Program, Start},
@@ -41,9 +42,6 @@ pub(super) async fn run(
     };
     Outcome { result, exit: Some(ended.exit) }
 }
-
-/// Where programs are looked up, when the host does not say.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn exited(program: impl std::fmt::Display, exit: Exit) -> OperationError {
     let how = match exit {

@@ -8,7 +8,7 @@ use super::site::{Site, Talk, refuse, shell};
 
 #[tokio::test]
 async fn a_program_runs_and_says_so_in_one_sequence() {
-    let story = Site::new().run(shell("exit 0")).await;
+    let story = Site::new().await.run(shell("exit 0")).await;
     let sequences: Vec<_> = story.records.iter().map(|record| record.sequence).collect();
     assert_eq!(sequences, [1, 2]);
     assert!(matches!(story.records[0].body, Body::ProcessStarted { pid } if pid > 0));
@@ -18,7 +18,7 @@ async fn a_program_runs_and_says_so_in_one_sequence() {
 
 #[tokio::test]
 async fn a_second_start_does_not_run_again() {
-    let site = Site::new();
+    let site = Site::new().await;
     let runs = site.directory.path().join("runs");
     let start = shell(&format!("echo run >>{runs}; cat {runs}"));
     let mut client = site.link().await;
@@ -40,7 +40,7 @@ async fn a_second_start_does_not_run_again() {
 
 #[tokio::test]
 async fn an_attempt_survives_the_loss_of_its_link_and_loses_nothing() {
-    let site = Site::new();
+    let site = Site::new().await;
     let go = site.directory.path().join("go");
     let script = format!("echo one; until [ -e {go} ]; do sleep 0.02; done; echo two; exit 3");
     let start = shell(&script);
@@ -63,7 +63,7 @@ async fn an_attempt_survives_the_loss_of_its_link_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_resume_sends_what_comes_after_the_given_record() {
-    let site = Site::new();
+    let site = Site::new().await;
     let start = shell("echo out");
     let id = start.attempt_id.clone();
     let mut client = site.link().await;
@@ -76,7 +76,7 @@ async fn a_resume_sends_what_comes_after_the_given_record() {
 
 #[tokio::test]
 async fn a_newer_conversation_ends_the_older_one() {
-    let site = Site::new();
+    let site = Site::new().await;
     let start = shell("sleep 60");
     let id = start.attempt_id.clone();
     let mut client = site.link().await;
@@ -97,7 +97,7 @@ async fn a_newer_conversation_ends_the_older_one() {
 
 #[tokio::test]
 async fn an_attempt_that_waits_for_its_slot_is_accepted_and_can_be_cancelled() {
-    let site = Site::with_slots(1);
+    let site = Site::with_slots(1).await;
     let mut client = site.link().await;
     let mut first = Talk::start(&mut client, shell("sleep 60")).await.unwrap();
     first.record(|body| matches!(body, Body::ProcessStarted { .. })).await;
@@ -114,7 +114,7 @@ async fn an_attempt_that_waits_for_its_slot_is_accepted_and_can_be_cancelled() {
 
 #[tokio::test]
 async fn what_cannot_be_taken_is_refused_and_nothing_runs() {
-    let site = Site::new();
+    let site = Site::new().await;
     let mut client = site.link().await;
     let unknown = "0192e4a0-0000-7000-8000-000000000000";
     let refusal = Talk::resume(&mut client, unknown, 0).await.err().unwrap();
@@ -131,7 +131,7 @@ async fn what_cannot_be_taken_is_refused_and_nothing_runs() {
 
 #[tokio::test]
 async fn one_hundred_attempts_at_once_all_come_back_right() {
-    let site = Site::with_slots(16);
+    let site = Site::with_slots(16).await;
     let client = site.link().await;
     let runs = (0..100).map(|number| {
         let mut client = client.clone();

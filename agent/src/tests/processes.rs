@@ -9,7 +9,7 @@ use super::site::{Site, Talk, refuse, seconds, shell};
 
 #[tokio::test]
 async fn binary_output_arrives_as_it_was_written() {
-    let story = Site::new().run(shell(r"printf '\377\000\n\376'; printf err >&2")).await;
+    let story = Site::new().await.run(shell(r"printf '\377\000\n\376'; printf err >&2")).await;
     assert_eq!(story.output(OutputStream::Stdout), b"\xff\0\n\xfe");
     assert_eq!(story.output(OutputStream::Stderr), b"err");
 }
@@ -17,14 +17,15 @@ async fn binary_output_arrives_as_it_was_written() {
 #[tokio::test]
 async fn a_line_of_ten_megabytes_passes_whole() {
     let size = 10 * 1024 * 1024;
-    let story = Site::new().run(shell(&format!("head -c {size} /dev/zero | tr '\\0' x"))).await;
+    let story =
+        Site::new().await.run(shell(&format!("head -c {size} /dev/zero | tr '\\0' x"))).await;
     let output = story.output(OutputStream::Stdout);
     assert_eq!((output.len(), output.iter().all(|byte| *byte == b'x')), (size, true));
 }
 
 #[tokio::test]
 async fn a_manager_that_does_not_acknowledge_slows_only_the_process() {
-    let site = Site::new();
+    let site = Site::new().await;
     let start = shell("head -c 8000000 /dev/zero; exit 0");
     let id = start.attempt_id.clone();
     let mut client = site.link().await;
@@ -45,7 +46,7 @@ async fn a_manager_that_does_not_acknowledge_slows_only_the_process() {
 
 #[tokio::test]
 async fn a_process_over_its_time_is_ended_with_its_family() {
-    let site = Site::new();
+    let site = Site::new().await;
     let pids = site.directory.path().join("pids");
     let mut start = shell(&format!("sleep 60 & echo $! >{pids}; wait"));
     start.timeout = Some(seconds(1));
@@ -62,12 +63,12 @@ async fn a_timeout_may_be_worth_another_try() {
     let mut start = shell("sleep 60");
     start.timeout = Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 });
     start.context_json = r#"{"timeout_recoverable": true}"#.to_owned();
-    assert_eq!(Site::new().run(start).await.error().kind, ErrorKind::Recoverable);
+    assert_eq!(Site::new().await.run(start).await.error().kind, ErrorKind::Recoverable);
 }
 
 #[tokio::test]
 async fn a_process_that_ignores_the_order_to_end_is_killed_after_its_grace() {
-    let site = Site::new();
+    let site = Site::new().await;
     let mut start = shell("trap '' TERM; echo deaf; while :; do sleep 0.1; done");
     start.grace = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
     let mut client = site.link().await;
@@ -81,7 +82,7 @@ async fn a_process_that_ignores_the_order_to_end_is_killed_after_its_grace() {
 
 #[tokio::test]
 async fn an_order_to_kill_cuts_a_long_grace_short() {
-    let site = Site::new();
+    let site = Site::new().await;
     let mut start = shell("trap '' TERM; echo deaf; while :; do sleep 0.1; done");
     start.grace = Some(seconds(3600));
     let mut client = site.link().await;
@@ -94,14 +95,14 @@ async fn an_order_to_kill_cuts_a_long_grace_short() {
 
 #[tokio::test]
 async fn a_signal_that_ends_a_process_is_named() {
-    let story = Site::new().run(shell("kill -SEGV $$")).await;
+    let story = Site::new().await.run(shell("kill -SEGV $$")).await;
     assert_eq!(story.outcome().exit, Some(Exit::Signal(11)));
     assert_eq!(story.error().message, "`/bin/sh` was ended by signal 11");
 }
 
 #[tokio::test]
 async fn a_child_that_is_left_behind_does_not_hold_the_operation() {
-    let site = Site::new();
+    let site = Site::new().await;
     let pids = site.directory.path().join("pids");
     let story = site.run(shell(&format!("sleep 60 & echo $! >{pids}; echo done"))).await;
     assert_eq!(story.outcome().exit, Some(Exit::Code(0)));
@@ -119,7 +120,7 @@ async fn a_program_that_is_not_there_is_one_clear_sentence() {
     let mut start = shell("");
     let program = pb::ProgramOperation { program: "/no/such".to_owned(), args: Vec::new() };
     start.implementation = Some(pb::start::Implementation::Program(program));
-    let story = Site::new().run(start).await;
+    let story = Site::new().await.run(start).await;
     assert_eq!(
         story.error().message,
         "failed to start `/no/such`: `/no/such` does not exist: check the path"
@@ -129,7 +130,7 @@ async fn a_program_that_is_not_there_is_one_clear_sentence() {
 
 #[tokio::test]
 async fn a_quiet_operation_shows_that_its_link_lives() {
-    let site = Site::new();
+    let site = Site::new().await;
     site.house.heartbeat.send_replace(Duration::from_millis(20));
     let mut client = site.link().await;
     let mut talk = Talk::start(&mut client, shell("sleep 60")).await.unwrap();

@@ -24,6 +24,7 @@ use crate::{
     api::AgentApi,
     artifacts::Artifacts,
     attempts::Attempts,
+    facade::Facade,
     house::{HEARTBEAT, House},
     parent::Parent,
     state::StateDir,
@@ -52,14 +53,19 @@ pub(crate) struct Story {
 // === impl Site ===
 
 impl Site {
-    pub(crate) fn new() -> Self {
-        Self::with_slots(32)
+    pub(crate) async fn new() -> Self {
+        Self::with_slots(32).await
     }
 
-    pub(crate) fn with_slots(slots: u32) -> Self {
+    pub(crate) async fn with_slots(slots: u32) -> Self {
         let directory = Utf8TempDir::new().unwrap();
-        let state = StateDir::open(&directory.path().join("state")).unwrap();
+        let state = StateDir::open(&directory.path().join("state"), &program()).unwrap();
+        let tasks = Arc::new(Tasks::default());
+        let (facade, receiving) = Facade::open(state.run()).await.unwrap();
+        tasks.spawn("facade", receiving);
         let house = Arc::new(House {
+            name: "agent-1".to_owned(),
+            facade,
             artifacts: Artifacts::open(state.artifacts()).unwrap(),
             state,
             attempts: Attempts::default(),
@@ -68,7 +74,7 @@ impl Site {
             slot_count: slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
         });
-        Self { directory, house, tasks: Arc::new(Tasks::default()) }
+        Self { directory, house, tasks }
     }
 
     /// A new link. The one before may live on.
@@ -249,4 +255,12 @@ pub(crate) fn value(value: &Value) -> pb::answer::Outcome {
 
 pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos: 0 }
+}
+
+/// The agent's program, which cargo builds for the tests in `tests/`.
+fn program() -> std::path::PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("waggoner-agent");
+    assert!(program.is_file(), "{} is built with the tests", program.display());
+    program
 }

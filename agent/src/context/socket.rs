@@ -1,0 +1,105 @@
+//! The unix socket of one operation: gRPC and JSON over HTTP, whichever the process speaks.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{body::Body, extract::DefaultBodyLimit, http::header::CONTENT_TYPE};
+use camino::{Utf8Path, Utf8PathBuf};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tonic::service::Routes;
+use tower::{ServiceExt as _, service_fn};
+use tracing::debug;
+use waggoner_proto::plugin::v1::context_service_server::ContextServiceServer;
+use waggoner_task::Tasks;
+
+use crate::context::{HostApi, grpc::ContextApi, json};
+
+/// The socket, served until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    path: Utf8PathBuf,
+    _tasks: Tasks,
+}
+
+/// How many connections are served at once: a `ctx` for each of a script's children, and then some.
+const CONNECTIONS: usize = 256;
+
+/// The most bytes of a request: what the manager takes in one message, with room for its envelope.
+pub(crate) const MOST: usize = 3 * 1024 * 1024;
+
+// === impl Socket ===
+
+impl Socket {
+    /// Opens a socket in a directory that nobody else may enter, and answers there.
+    pub(crate) fn open(directory: &Utf8Path, api: Arc<HostApi>) -> io::Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let path = directory.join(format!("{}.sock", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let listener = UnixListener::bind(&path)?;
+        let tasks = Tasks::default();
+        tasks.spawn("socket", accept(listener, ContextApi(api)));
+        Ok(Self { path, _tasks: tasks })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Err(error) = fs_err::remove_file(&self.path) {
+            debug!(%error, "a socket is gone already");
+        }
+    }
+}
+
+async fn accept(listener: UnixListener, api: ContextApi) {
+    let connections = Tasks::default();
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = room.clone().acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let api = api.clone();
+                connections.spawn("connection", async move {
+                    serve(stream, api).await;
+                    drop(place);
+                });
+            }
+            // Of the host, not of the listener: out of descriptors, say. Others may close some.
+            Err(error) => {
+                debug!(%error, "a connection was not accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, api: ContextApi) {
+    let json = json::routes(api.clone()).layer(DefaultBodyLimit::max(MOST));
+    let grpc = Routes::new(ContextServiceServer::new(api)).into_axum_router();
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let kind = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+        let is_grpc = kind.is_some_and(|kind| kind.starts_with(b"application/grpc"));
+        let router = if is_grpc { grpc.clone() } else { json.clone() };
+        router.oneshot(request.map(Body::new))
+    });
+    let served = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .await;
+    if let Err(error) = served {
+        debug!(error, "a connection of the operation's ended badly");
+    }
+}

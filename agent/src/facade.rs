@@ -1,0 +1,166 @@
+//! Cloudify's REST API on the loopback, for stock clients inside operations: `get_rest_client()` and
+//! everything that plugins start which opens a client of its own.
+//!
+//! ```text
+//!  operation ──(HTTPS, Execution-Token)──▶ /api/v3.1/events   records
+//!                                          /api/…             a question to the manager
+//!                                          /resources/…       a file of the manager
+//! ```
+//!
+//! One for the daemon. Its certificate is of a CA made at each start; each operation has a token of
+//! its own, good for as long as it runs.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+use waggoner_task::Tasks;
+
+use crate::context::HostApi;
+
+mod certificate;
+mod events;
+mod routes;
+
+/// Where stock clients find the manager.
+#[derive(Debug)]
+pub(crate) struct Facade {
+    address: SocketAddr,
+    ca_file: Utf8PathBuf,
+    guests: Guests,
+}
+
+/// The operations that may call, by their tokens.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Guests(Arc<Mutex<HashMap<String, Arc<HostApi>>>>);
+
+/// The right of one operation to call, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    guests: Guests,
+    token: String,
+}
+
+/// Why there is no facade.
+#[derive(Debug, thiserror::Error)]
+pub enum FacadeError {
+    #[error("failed to make the certificate of the REST facade")]
+    Certificate(#[source] rcgen::Error),
+
+    #[error("failed to use the certificate of the REST facade")]
+    Tls(#[source] rustls::Error),
+
+    #[error("failed to open the REST facade")]
+    Open(#[source] io::Error),
+}
+
+/// How many connections are served at once. Stock clients open one for each log line.
+const CONNECTIONS: usize = 512;
+
+/// How long a client may take for its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+// === impl Facade ===
+
+impl Facade {
+    /// Opens the facade, and puts its CA's certificate into `directory`. The future serves it.
+    pub(crate) async fn open(
+        directory: &Utf8Path,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), FacadeError> {
+        let (ca, tls) = certificate::make()?;
+        let ca_file = directory.join("facade-ca.pem");
+        fs_err::tokio::write(&ca_file, ca).await.map_err(FacadeError::Open)?;
+        let address = (Ipv4Addr::LOCALHOST, 0);
+        let listener = TcpListener::bind(address).await.map_err(FacadeError::Open)?;
+        let address = listener.local_addr().map_err(FacadeError::Open)?;
+        let guests = Guests::default();
+        let serving = accept(listener, TlsAcceptor::from(tls), guests.clone());
+        Ok((Self { address, ca_file, guests }, serving))
+    }
+
+    /// Lets an operation call with a token.
+    pub(crate) fn admit(&self, token: String, api: Arc<HostApi>) -> Admission {
+        let mut guests = self.guests.0.lock().expect("nothing panics while it holds the guests");
+        guests.insert(token.clone(), api);
+        Admission { guests: self.guests.clone(), token }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The file with the certificate of the CA to trust.
+    pub(crate) fn ca_file(&self) -> &Utf8Path {
+        &self.ca_file
+    }
+}
+
+// === impl Guests ===
+
+impl Guests {
+    fn find(&self, token: &str) -> Option<Arc<HostApi>> {
+        self.0.lock().expect("nothing panics while it holds the guests").get(token).cloned()
+    }
+}
+
+// === impl Admission ===
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut guests = self.guests.0.lock().expect("nothing panics while it holds the guests");
+        drop(guests.remove(&self.token));
+    }
+}
+
+async fn accept(listener: TcpListener, tls: TlsAcceptor, guests: Guests) {
+    let connections = Tasks::default();
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = room.clone().acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (tls, guests) = (tls.clone(), guests.clone());
+                connections.spawn("rest", async move {
+                    serve(stream, tls, guests).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "the REST facade cannot accept");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, tls: TlsAcceptor, guests: Guests) {
+    let stream = match timeout(HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return debug!(%error, "a handshake with the REST facade failed"),
+        Err(_) => return,
+    };
+    let served = auto::Builder::new(TokioExecutor::new())
+        .http1_only()
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes::router(guests)))
+        .await;
+    if let Err(error) = served {
+        debug!(error, "a connection to the REST facade ended badly");
+    }
+}

@@ -1,0 +1,146 @@
+//! What an operation has to itself while it runs: a directory, a socket, a token, an environment.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+use tracing::warn;
+use uuid::Uuid;
+use waggoner_ctx::InvalidContext;
+
+use crate::{
+    attempt::Attempt,
+    context::{HostApi, Socket},
+    facade::Admission,
+    house::House,
+    start::Start,
+    state::{private, remove},
+};
+
+/// An operation's own place, gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    directory: Utf8PathBuf,
+    pub(crate) api: Arc<HostApi>,
+    socket: Socket,
+    _admission: Admission,
+    env: BTreeMap<String, String>,
+}
+
+/// Why an operation has no place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlaceError {
+    #[error("failed to make the operation's own directory")]
+    Make(#[source] io::Error),
+
+    #[error(transparent)]
+    Context(#[from] InvalidContext),
+}
+
+/// What of our own environment an operation gets.
+const INHERITED: [&str; 6] = ["HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME"];
+
+/// Where programs are looked up when the daemon itself was not told.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// === impl Place ===
+
+impl Place {
+    /// Makes the place, and puts into the start's context where the REST API is and the token for it.
+    pub(crate) fn make(
+        house: &House,
+        attempt: &Arc<Attempt>,
+        start: &mut Start,
+    ) -> Result<Self, PlaceError> {
+        let token = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
+        let facade = house.facade.address();
+        start.context.extend([
+            ("execution_token".to_owned(), Value::String(token.clone())),
+            ("rest_host".to_owned(), Value::Array(vec![facade.ip().to_string().into()])),
+            ("rest_port".to_owned(), facade.port().into()),
+        ]);
+        let directory = house.state.attempts().join(attempt.id.to_string());
+        let files = directory.join("files");
+        for path in [&directory, &files, &directory.join("tmp"), &directory.join("dispatch")] {
+            private(path).map_err(PlaceError::Make)?;
+        }
+        let api = HostApi::new(attempt.clone(), start, files, house.state.work())?;
+        let api = Arc::new(api);
+        let socket = Socket::open(house.state.run(), api.clone()).map_err(PlaceError::Make)?;
+        let env = environment(house, start, &directory, socket.path());
+        let admission = house.facade.admit(token, api.clone());
+        Ok(Self { directory, api, socket, _admission: admission, env })
+    }
+
+    /// The environment that every operation gets (`cloudify_agent/worker.py`,
+    /// `resources/pm/systemd`).
+    pub(crate) fn env(&self) -> BTreeMap<String, String> {
+        self.env.clone()
+    }
+
+    /// Where `input.json` and `output.json` are.
+    pub(crate) fn dispatch(&self) -> Utf8PathBuf {
+        self.directory.join("dispatch")
+    }
+
+    /// Where temporary files go.
+    pub(crate) fn temporary(&self) -> Utf8PathBuf {
+        self.directory.join("tmp")
+    }
+
+    /// Where the process reaches the agent.
+    pub(crate) fn socket(&self) -> &Utf8Path {
+        self.socket.path()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A directory of some small files, as a rule: not worth a thread.
+        if let Err(error) = remove(&self.directory) {
+            warn!(%error, "an operation's directory cannot be removed");
+        }
+    }
+}
+
+fn environment(
+    house: &House,
+    start: &Start,
+    directory: &Utf8Path,
+    socket: &Utf8Path,
+) -> BTreeMap<String, String> {
+    let own = |name: &str| std::env::var(name).ok();
+    let path = own("PATH").unwrap_or_else(|| PATH.to_owned());
+    let temporary = directory.join("tmp").into_string();
+    let work = house.state.work();
+    let facade = house.facade.address();
+    let mut env: BTreeMap<_, _> =
+        INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), own(name)?))).collect();
+    env.entry("HOME".to_owned()).or_insert_with(|| work.to_string());
+    env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
+    let given = [
+        ("PATH", format!("{}:{path}", house.state.bin())),
+        ("AGENT_NAME", house.name.clone()),
+        ("AGENT_LOG_LEVEL", "INFO".to_owned()),
+        ("AGENT_LOG_DIR", directory.to_string()),
+        ("AGENT_WORK_DIR", work.to_string()),
+        ("CFY_EXEC_TEMP", temporary.clone()),
+        ("TMPDIR", temporary),
+        ("LOCAL_REST_CERT_FILE", house.facade.ca_file().to_string()),
+        ("MANAGER_FILE_SERVER_SCHEME", "https".to_owned()),
+        ("REST_HOST", facade.ip().to_string()),
+        ("REST_PORT", facade.port().to_string()),
+        ("REST_PROTOCOL", "https".to_owned()),
+        ("WAGGONER_SOCKET", socket.to_string()),
+    ];
+    env.extend(given.map(|(name, value)| (name.to_owned(), value)));
+    let wanted = start.context.get("execution_env").and_then(Value::as_object);
+    for (name, value) in wanted.into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        env.insert(name.clone(), value);
+    }
+    if start.context.get("bypass_maintenance").and_then(Value::as_bool) == Some(true) {
+        env.insert("BYPASS_MAINTENANCE".to_owned(), "True".to_owned());
+    }
+    env
+}

@@ -1,0 +1,253 @@
+//! Scripts, as Cloudify's script runner runs them (`script_runner/tasks.py`), without Python.
+
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::tokio as fs;
+use serde_json::{Map, Value};
+use waggoner_ctx::Verdict;
+use waggoner_process::Spawn;
+use waggoner_types::{ErrorKind, Exit, LogLevel, OperationError, Outcome};
+
+use crate::{
+    attempt::Attempt,
+    context::HostApi,
+    house::House,
+    operation::{
+        failed, interrupted,
+        lines::{Lines, Logged},
+        oversee::{Ended, oversee},
+        place::Place,
+        sentence,
+        settings::Settings,
+    },
+    start::{Script, ScriptText, Start},
+};
+
+/// Runs a script that is no Python.
+pub(super) async fn run(
+    house: &House,
+    attempt: &Arc<Attempt>,
+    mut start: Start,
+    script: &Script,
+) -> Outcome {
+    let settings = match Settings::try_from(&script.process) {
+        Ok(settings) => settings,
+        Err(flaw) => return failed(OperationError::non_recoverable(flaw.to_string())),
+    };
+    let place = match Place::make(house, attempt, &mut start) {
+        Ok(place) => place,
+        Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
+    };
+    let inputs = match inputs(&place.api, &start).await {
+        Ok(inputs) => inputs,
+        Err(error) => return failed(error),
+    };
+    let fetched = tokio::select! {
+        fetched = fetch(&place, &script.text) => fetched,
+        order = attempt.cancelled() => return failed(super::cancelled(&order.reason)),
+    };
+    let path = match fetched {
+        Ok(path) => path,
+        Err(error) => return failed(error),
+    };
+    let (spawn, command) = describe(house, &place, &settings, &inputs, &path);
+    let mut lines = Lines::new(attempt, &place.api, settings.logged);
+    let ended = match oversee(&house.parent, &spawn, attempt, (&start).into(), &mut lines).await {
+        Ok(ended) => ended,
+        Err(error) => return failed(OperationError::recoverable(sentence(&error))),
+    };
+    let output = lines.finish().await;
+    let result = conclude(&place.api, &start, &ended, &command, output).await;
+    Outcome { result, exit: Some(ended.exit) }
+}
+
+/// Describes the process: a shell that runs the script, as `Popen(shell=True)` does.
+fn describe(
+    house: &House,
+    place: &Place,
+    settings: &Settings,
+    inputs: &Map<String, Value>,
+    path: &Utf8Path,
+) -> (Spawn, String) {
+    let prefix = settings.command_prefix.as_deref();
+    let is_powershell = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("ps1"));
+    let prefix = prefix.or_else(|| is_powershell.then_some("powershell"));
+    let words = prefix.into_iter().chain([path.as_str()]);
+    let command =
+        words.chain(settings.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    let cwd = settings.cwd.clone().unwrap_or_else(|| house.state.work());
+    let mut spawn = Spawn::new("/bin/sh", cwd);
+    let redirection = if settings.stderr_to_stdout { "exec 2>&1\n" } else { "" };
+    spawn.args = vec!["-c".to_owned(), format!("{redirection}{command}")];
+    spawn.env = place.env();
+    let own_path = spawn.env.get("PATH").cloned().unwrap_or_default();
+    spawn.env.extend(inputs.iter().map(|(name, value)| (name.clone(), variable(value))));
+    spawn.env.extend(settings.env.iter().map(|(name, value)| (name.clone(), variable(value))));
+    // An input may replace PATH, but not hide `ctx`.
+    let path = spawn.env.entry("PATH".to_owned()).or_default();
+    if *path != own_path {
+        *path = format!("{}:{path}", house.state.bin());
+    }
+    (spawn, command)
+}
+
+/// An input as an environment variable (`create_process_config`).
+fn variable(value: &Value) -> String {
+    match value {
+        Value::Object(_) | Value::Array(_) | Value::Bool(_) => waggoner_ctx::json(value),
+        value => waggoner_ctx::text(value),
+    }
+}
+
+/// Returns the inputs with their intrinsic functions evaluated (`cloudify/dispatch.py`).
+async fn inputs(api: &HostApi, start: &Start) -> Result<Map<String, Value>, OperationError> {
+    if start.context.get("has_intrinsic_functions").and_then(Value::as_bool) != Some(true) {
+        return Ok(start.inputs.clone());
+    }
+    let payload = Value::Object(start.inputs.clone()).to_string();
+    match api.evaluate(payload).await {
+        Ok(Value::Object(inputs)) => Ok(inputs),
+        Ok(_) => Err(OperationError::recoverable("the evaluated inputs are no object")),
+        Err(refusal) => {
+            let message = format!("failed to evaluate the inputs: {}", refusal.message);
+            Err(OperationError::recoverable(message))
+        }
+    }
+}
+
+/// Brings the script into a file that may be executed.
+async fn fetch(place: &Place, text: &ScriptText) -> Result<Utf8PathBuf, OperationError> {
+    let failed = |error: std::io::Error| {
+        OperationError::recoverable(format!("failed to store the script: {error}"))
+    };
+    let path = match text {
+        ScriptText::Source(source) => {
+            let path = place.temporary().join("script.sh");
+            fs::write(&path, dedent(source)).await.map_err(failed)?;
+            path
+        }
+        ScriptText::Path(path) => match path.split_once("://") {
+            Some(("file", local)) => {
+                let name = Utf8Path::new(local).file_name().unwrap_or("script");
+                let target = place.temporary().join(name);
+                fs::copy(local, &target).await.map_err(failed)?;
+                target
+            }
+            Some((scheme @ ("http" | "https"), _)) => {
+                return Err(OperationError::non_recoverable(format!(
+                    "the script `{path}` cannot be fetched over {scheme} by an agent: put it among \
+                     the blueprint's files and name its path there"
+                )));
+            }
+            Some(_) | None => place.api.resource(path, false).await.map_err(|error| {
+                OperationError::non_recoverable(format!(
+                    "failed to bring the script `{path}` onto this host: {}",
+                    sentence(&error)
+                ))
+            })?,
+        },
+    };
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&path, mode).await.map_err(failed)?;
+    Ok(path)
+}
+
+/// Takes off the white space that all lines begin with (Python's `textwrap.dedent`).
+fn dedent(text: &str) -> String {
+    let is_blank = |line: &&str| line.trim().is_empty();
+    let margins = text.lines().filter(|line| !is_blank(line));
+    let mut margins =
+        margins.map(|line| &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]);
+    let first = margins.next().unwrap_or_default();
+    let common = margins.fold(first, |common, margin| {
+        let same = common.bytes().zip(margin.bytes()).take_while(|(one, other)| one == other);
+        &common[..same.count()]
+    });
+    let lines = text.split_inclusive('\n');
+    let lines = lines.map(|line| match is_blank(&line) {
+        true => line.trim_start_matches([' ', '\t']),
+        false => &line[common.len()..],
+    });
+    lines.collect()
+}
+
+/// Says how the operation ended: what the script said, what it exited with, and whether what it
+/// changed could be stored.
+async fn conclude(
+    api: &HostApi,
+    start: &Start,
+    ended: &Ended,
+    command: &str,
+    output: (String, String),
+) -> Result<Value, OperationError> {
+    if let Some(error) = interrupted(ended, start) {
+        return Err(error);
+    }
+    let code = match ended.exit {
+        Exit::Code(code) => code,
+        // As Python's `returncode` says it.
+        Exit::Signal(signal) => -signal,
+        Exit::TimedOut | Exit::Cancelled | Exit::Lost => unreachable!("it was not interrupted"),
+    };
+    let message = format!("Execution done (return_code={code}): {command}");
+    api.log(LogLevel::Info, None, message).await;
+    let result = match api.verdict(code == 0).await {
+        Verdict::Returned(value) => Ok(value),
+        Verdict::Retry { message, retry_after } => Err(OperationError {
+            retry_after,
+            ..OperationError::new(ErrorKind::Retry, "OperationRetry", message)
+        }),
+        Verdict::Aborted(message) => Err(OperationError::non_recoverable(message)),
+        Verdict::Misused(message) => Err(OperationError::non_recoverable(message)),
+        Verdict::Failed => Err(process_exception(command, code, output)),
+    };
+    api.store_changes().await.map_err(|refusal| {
+        OperationError::new(ErrorKind::Recoverable, &refusal.kind, refusal.message)
+    })?;
+    result
+}
+
+fn process_exception(
+    command: &str,
+    code: i32,
+    (stdout, stderr): (String, String),
+) -> OperationError {
+    let mut message = format!("command: {command}, exit_code: {code}");
+    for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
+        if !text.is_empty() {
+            message.push_str(&format!(", {name}: {text}"));
+        }
+    }
+    OperationError::new(ErrorKind::Recoverable, "ProcessException", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_margin_that_all_lines_share_is_taken_off() {
+        assert_eq!(dedent("  a\n    b\n\n  c"), "a\n  b\n\nc");
+        assert_eq!(dedent("\ta\n  b\n"), "\ta\n  b\n");
+        assert_eq!(dedent("   \n  a\n"), "\na\n");
+        assert_eq!(dedent(""), "");
+    }
+
+    #[test]
+    fn inputs_become_variables_as_python_writes_them() {
+        let cases = [
+            (json!("text"), "text"),
+            (json!(true), "true"),
+            (json!(null), "None"),
+            (json!(1), "1"),
+            (json!(1.0), "1.0"),
+            (json!({"a": [1, null]}), r#"{"a": [1, null]}"#),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(variable(&value), expected);
+        }
+    }
+}

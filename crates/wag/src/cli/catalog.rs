@@ -1,0 +1,105 @@
+//! Plugins and blueprints.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum Plugins {
+    /// Upload a wagon with its plugin.yaml files
+    Upload {
+        #[command(flatten)]
+        files: WagonFiles,
+
+        /// A title for people [default: the package's name]
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// List plugins
+    List {
+        /// Only plugins of this package
+        #[arg(long, value_name = "NAME")]
+        package: Option<String>,
+    },
+    /// Show a plugin
+    Get {
+        /// The plugin's id
+        plugin: String,
+    },
+    /// Delete a plugin
+    Delete {
+        /// The plugin's id
+        plugin: String,
+
+        /// Delete it although blueprints use it
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Download a plugin's wagon
+    Download {
+        /// The plugin's id
+        plugin: String,
+
+        /// Where to write it [default: the wagon's own name, here]
+        #[arg(long, value_name = "FILE")]
+        to: Option<Utf8PathBuf>,
+    },
+    /// Check a wagon and its plugin.yaml files as an upload would
+    Validate {
+        #[command(flatten)]
+        files: WagonFiles,
+    },
+    /// Build the wagon of a plugin's source directory
+    Pack(Pack),
+}
+
+/// A wagon and what belongs to it.
+#[derive(Args, Debug)]
+pub struct WagonFiles {
+    /// The wagon: a .wgn file
+    pub wagon: Utf8PathBuf,
+
+    /// A plugin.yaml file; may be repeated [default: those that lie beside the wagon]
+    #[arg(short = 'y', long = "yaml", value_name = "FILE")]
+    pub yamls: Vec<Utf8PathBuf>,
+}
+
+/// Builds a wagon with pip.
+#[derive(Args, Debug)]
+pub struct Pack {
+    /// The directory with setup.py or pyproject.toml
+    pub source: Utf8PathBuf,
+
+    /// The directory to write the wagon to [default: here]
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Blueprints {
+    /// Upload a blueprint with its directory
+    Upload {
+        /// The blueprint's file, or its directory if the file is named blueprint.yaml
+        blueprint: Utf8PathBuf,
+
+        /// The blueprint's id [default: the name of its directory]
+        #[arg(short, long, value_name = "ID")]
+        blueprint_id: Option<String>,
+    },
+    /// List blueprints
+    List,
+    /// Show a blueprint with its plan
+    Get {
+        /// The blueprint's id
+        blueprint: String,
+    },
+    /// Delete a blueprint
+    Delete {
+        /// The blueprint's id
+        blueprint: String,
+    },
+    /// Check a blueprint as an upload would, or here if no manager can be reached
+    Validate {
+        /// The blueprint's file, or its directory if the file is named blueprint.yaml
+        blueprint: Utf8PathBuf,
+    },
+}

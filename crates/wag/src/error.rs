@@ -1,0 +1,153 @@
+//! What can go wrong, who can help, and what the command ends with.
+
+use std::{error, fmt, io};
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    client::ClientError, inputs::InputsError, profile::ProfileError, site::SiteError,
+    source::SourceError,
+};
+
+/// What a command ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// What was asked for failed.
+    Failed = 1,
+    /// The manager said no, or the same check made here.
+    Refused = 3,
+    /// What was asked for is not there.
+    NotFound = 4,
+    /// No manager can be reached: `EX_UNAVAILABLE`.
+    Unreachable = 69,
+    /// Ours: `EX_SOFTWARE`.
+    Bug = 70,
+    /// Interrupted from the keyboard: 128 and the signal's number.
+    Interrupted = 130,
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to start the async runtime")]
+    Runtime(#[source] io::Error),
+    #[error("failed to write to the standard output")]
+    Stdout(#[source] io::Error),
+    #[error("failed to read the standard input")]
+    Stdin(#[source] io::Error),
+    #[error("failed to read the value of the secret")]
+    SecretFile(#[source] io::Error),
+    #[error("failed to read the value of the secret: it is not UTF-8")]
+    SecretText,
+    #[error("failed to write `{path}`")]
+    Write {
+        path: Utf8PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("failed to download the wagon: it arrived with the digest {arrived}, not {announced}")]
+    Damaged { arrived: String, announced: String },
+    #[error("failed to run `{program}`")]
+    Exec {
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// An execution that was followed ended otherwise than well.
+    #[error("the execution `{id}` of `{workflow}` {how}")]
+    Execution { id: String, workflow: String, how: &'static str, why: Option<String> },
+    #[error("interrupted")]
+    Interrupted,
+    #[error("interrupted; the execution `{0}` goes on")]
+    Unwatched(String),
+    #[error("failed to choose a deployment: `wag up` made several: {0}")]
+    WhichDeployment(String),
+}
+
+/// Prints an error and its causes on one line, outermost first.
+#[derive(Debug)]
+pub(crate) struct Chain<'a>(pub &'a dyn error::Error);
+
+// === impl Error ===
+
+impl Error {
+    /// What the command ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) => error.exit(),
+            Self::Profile(error) => error.exit(),
+            Self::Source(error) => error.exit(),
+            Self::Site(error) => error.exit(),
+            Self::Interrupted | Self::Unwatched(_) => Exit::Interrupted,
+            Self::Runtime(_) | Self::Damaged { .. } => Exit::Bug,
+            Self::Stdout(_)
+            | Self::Stdin(_)
+            | Self::SecretFile(_)
+            | Self::SecretText
+            | Self::Write { .. }
+            | Self::Exec { .. }
+            | Self::Inputs(_)
+            | Self::Execution { .. }
+            | Self::WhichDeployment(_) => Exit::Failed,
+        }
+    }
+
+    /// What belongs below the sentence, one a line: the findings of a refusal, the end of a log.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Client(error) => error.details(),
+            Self::Inputs(error) => error.details(),
+            Self::Site(error) => error.details(),
+            Self::Source(error) => error.details(),
+            Self::Execution { why, .. } => why.iter().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the reader can do, when we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Client(error) => error.hint().map(str::to_owned),
+            Self::Profile(error) => error.hint().map(str::to_owned),
+            Self::Inputs(error) => error.hint().map(str::to_owned),
+            Self::Source(error) => error.hint().map(str::to_owned),
+            Self::Site(error) => error.hint(),
+            Self::Execution { id, .. } => Some(format!("`wag events {id}` shows all it did")),
+            Self::Unwatched(id) => Some(format!(
+                "`wag events --follow {id}` follows it, `wag executions cancel {id}` ends it"
+            )),
+            Self::Damaged { .. } => Some("try again".to_owned()),
+            Self::WhichDeployment(_) => Some("name one, or take back `--all`".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether the reader of our output went away, which is no news to them.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Stdout(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+// === impl Chain ===
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! A blueprint on disk, with what lies beside it.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use waggoner_types::BlueprintId;
+use waggoner_wagon::{ManifestError, Refusal};
+
+use crate::error::Exit;
+
+mod archive;
+mod check;
+mod pack;
+mod plugins;
+mod resolver;
+
+pub(crate) use self::{
+    pack::{pack, packed},
+    plugins::{Found, Origin, yamls_beside},
+};
+
+/// The main file of a directory that is named instead of a file.
+const MAIN_FILE: &str = "blueprint.yaml";
+
+/// A blueprint: a directory and its main file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub directory: Utf8PathBuf,
+    /// The main file's name in the directory.
+    pub main_file: String,
+}
+
+/// Why a blueprint or a plugin on disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("failed to open the blueprint")]
+    Blueprint(#[source] io::Error),
+    #[error("failed to name the blueprint after its directory")]
+    Name(#[source] waggoner_types::names::InvalidName),
+    #[error("failed to pack the blueprint")]
+    Pack(#[source] io::Error),
+    #[error("failed to pack the blueprint")]
+    Archive(#[source] Refusal),
+    #[error("failed to read the wagon")]
+    Wagon(#[source] Refusal),
+    #[error("failed to read a file of the plugin")]
+    Read(#[source] io::Error),
+    #[error("failed to read the plugin")]
+    Manifest(#[source] ManifestError),
+    #[error("failed to find a plugin.yaml beside `{0}`")]
+    NoYaml(Utf8PathBuf),
+    #[error("the blueprint is not valid")]
+    Invalid(Vec<String>),
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Finds a blueprint by its main file, or by its directory if the file has the usual name.
+    pub(crate) fn open(given: &Utf8Path) -> Result<Self, SourceError> {
+        let path = given.canonicalize_utf8().map_err(|source| {
+            SourceError::Blueprint(io::Error::new(source.kind(), format!("`{given}`: {source}")))
+        })?;
+        let path = if path.is_dir() { path.join(MAIN_FILE) } else { path };
+        fs_err::metadata(&path).map_err(SourceError::Blueprint)?;
+        let directory = path.parent().expect("a file is in a directory").to_owned();
+        let main_file = path.file_name().expect("a file has a name").to_owned();
+        Ok(Self { directory, main_file })
+    }
+
+    /// The id that a blueprint has by itself: the name of its directory.
+    pub(crate) fn id(&self) -> Result<String, SourceError> {
+        let name = self.directory.file_name().unwrap_or_default();
+        name.parse::<BlueprintId>().map_err(SourceError::Name)?;
+        Ok(name.to_owned())
+    }
+
+    /// Where plugins lie.
+    fn plugins(&self) -> Utf8PathBuf {
+        self.directory.join("plugins")
+    }
+}
+
+// === impl SourceError ===
+
+impl SourceError {
+    /// What the command ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Wagon(_) | Self::Manifest(_) | Self::Invalid(_) => Exit::Refused,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// The findings, one a line.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Invalid(findings) => findings.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the reader can do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Name(_) => Some("name it with --blueprint-id"),
+            Self::NoYaml(_) => Some("name it with --yaml"),
+            _ => None,
+        }
+    }
+}

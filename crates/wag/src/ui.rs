@@ -1,0 +1,152 @@
+//! What people and programs see: data on the standard output, talk on the standard error.
+
+use std::{
+    io::{self, IsTerminal as _, Write},
+    process::ExitCode,
+};
+
+use anstream::AutoStream;
+use jiff::tz::TimeZone;
+use owo_colors::OwoColorize as _;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Format,
+    error::{Chain, Error},
+    record::Record,
+};
+
+mod clock;
+mod details;
+mod line;
+mod progress;
+mod table;
+
+pub(crate) use self::{
+    clock::Clock,
+    line::{event_line, printable},
+    progress::Progress,
+};
+
+/// The two streams of a command and how to write to them. Colours reach terminals only.
+pub struct Ui {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+    format: Format,
+    clock: Clock,
+    /// Whether talk goes to a terminal, where lines may be redrawn.
+    is_live: bool,
+}
+
+// === impl Ui ===
+
+impl Ui {
+    /// The process's own streams.
+    pub fn terminal(format: Format) -> Self {
+        Self {
+            out: Box::new(AutoStream::auto(io::stdout())),
+            err: Box::new(AutoStream::auto(io::stderr())),
+            format,
+            clock: Clock::new(TimeZone::system()),
+            is_live: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Other streams, without colours, and times in UTC.
+    #[cfg(test)]
+    pub fn plain(out: impl Write + 'static, err: impl Write + 'static, format: Format) -> Self {
+        Self {
+            out: Box::new(anstream::StripStream::new(Box::new(out) as Box<dyn Write>)),
+            err: Box::new(anstream::StripStream::new(Box::new(err) as Box<dyn Write>)),
+            format,
+            clock: Clock::new(TimeZone::UTC),
+            is_live: false,
+        }
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether a program reads the data.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Shows the progress of an execution.
+    pub fn progress(&self, logs: bool) -> Progress {
+        Progress::new(self.is_live, logs)
+    }
+
+    /// Prints a list: a table, or `{"items": […]}`.
+    pub fn list<T: Record>(&mut self, items: &[T]) -> Result<(), Error> {
+        if self.is_json() {
+            let items: Vec<_> = items.iter().map(Record::shape).collect();
+            return self.json(&json!({ "items": items }));
+        }
+        let text = table::render(items, &self.clock);
+        self.data(&text)
+    }
+
+    /// Prints one thing: its fields one below the other, or its shape.
+    pub fn one<T: Record>(&mut self, item: &T) -> Result<(), Error> {
+        self.shape(&item.shape())
+    }
+
+    /// Prints a shape: its fields one below the other, or itself.
+    pub fn shape(&mut self, shape: &Value) -> Result<(), Error> {
+        if self.is_json() { self.json(shape) } else { self.data(&details::render(shape)) }
+    }
+
+    /// Prints a value as a document of its own.
+    pub fn json(&mut self, value: &Value) -> Result<(), Error> {
+        self.data(&format!("{value:#}\n"))
+    }
+
+    /// Prints a value on a line of its own.
+    pub fn json_line(&mut self, value: &Value) -> Result<(), Error> {
+        self.data(&format!("{value}\n"))
+    }
+
+    /// Prints text to the standard output as it is, at once.
+    pub fn data(&mut self, text: &str) -> Result<(), Error> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Prints bytes to the standard output.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(Error::Stdout)
+    }
+
+    /// Says a line. That nobody listens changes nothing.
+    pub fn say(&mut self, line: impl AsRef<str>) {
+        writeln!(self.err, "{}", line.as_ref()).ok();
+    }
+
+    /// Says what is being done.
+    pub fn step(&mut self, verb: &str, what: impl AsRef<str>) {
+        let verb = format!("{verb:>12}");
+        self.say(format!("{} {}", verb.green().bold(), what.as_ref()));
+    }
+
+    /// Says the last words of the process, and picks its exit code.
+    pub fn report(&mut self, error: &Error) -> ExitCode {
+        if error.is_broken_pipe() {
+            return ExitCode::SUCCESS;
+        }
+        self.say(format!("{} {}", "error:".red().bold(), Chain(error)));
+        for detail in error.details() {
+            self.say(format!("  {detail}"));
+        }
+        if let Some(hint) = error.hint() {
+            self.say(format!("{} {hint}", " hint:".cyan().bold()));
+        }
+        ExitCode::from(error.exit() as u8)
+    }
+}
+
+impl std::fmt::Debug for Ui {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ui").field("format", &self.format).finish_non_exhaustive()
+    }
+}

@@ -109,7 +109,10 @@ impl<'b> Builder<'b> {
         put("outputs", simple::values(&section(tree, "outputs")));
         put("capabilities", simple::values(&section(tree, "capabilities")));
         put("labels", self.labels(&section(tree, "labels"), "labels"));
-        put("blueprint_labels", self.labels(&section(tree, "blueprint_labels"), "blueprint_labels"));
+        put(
+            "blueprint_labels",
+            self.labels(&section(tree, "blueprint_labels"), "blueprint_labels"),
+        );
         put("resource_tags", simple::map(tree, "resource_tags"));
         put("deployment_settings", self.settings(&section(tree, "deployment_settings")));
         put("requirements", json!({}));
@@ -168,7 +171,8 @@ fn tree_place(tree: &Tree, path: &str) -> Place {
     // Names may hold dots: the longest key that fits is taken.
     while let Some(fields) = here.as_map() {
         let fits = |key: &str| {
-            rest.strip_prefix(key).is_some_and(|after| after.is_empty() || after.starts_with(['.', '[']))
+            rest.strip_prefix(key)
+                .is_some_and(|after| after.is_empty() || after.starts_with(['.', '[']))
         };
         let Some((key, field)) =
             fields.iter().filter(|(key, _)| fits(key)).max_by_key(|(key, _)| key.len())

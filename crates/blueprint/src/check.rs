@@ -90,8 +90,7 @@ impl Checker<'_> {
         for (key, field) in fields {
             if field.key_type.is_none() && !known.iter().any(|(name, _)| name == key) {
                 let names = || known.iter().map(|(name, _)| *name);
-                let message =
-                    format!("`{key}` is not known here, expected {}", list_of(names()));
+                let message = format!("`{key}` is not known here, expected {}", list_of(names()));
                 let hint = nearest::hint(key, names());
                 let path = self.path.join(".");
                 let refusal = Refusal::format(message);

@@ -88,8 +88,10 @@ pub(crate) fn check(
     if function::of(arguments).is_some() || takes.fits(arguments) {
         return Ok(());
     }
-    let message =
-        format!("the constraint `{name}` of `{input}` takes {}, not `{arguments}`", takes.describe());
+    let message = format!(
+        "the constraint `{name}` of `{input}` takes {}, not `{arguments}`",
+        takes.describe()
+    );
     Err(Refusal::logic(code::INVALID_CONSTRAINT, message))
 }
 
@@ -107,8 +109,9 @@ pub(crate) fn judge(
         (Some("list"), Some(item_type), Json::Array(items)) => {
             for item in items {
                 if !property::fits(item, item_type) {
-                    let message =
-                        format!("the items of `{name}` are of type {item_type}, yet one is `{item}`");
+                    let message = format!(
+                        "the items of `{name}` are of type {item_type}, yet one is `{item}`"
+                    );
                     return Err(Refusal::logic(code::WRONG_TYPE, message));
                 }
                 one(name, &constraints, item, Some(item_type), values)?;
@@ -174,9 +177,8 @@ fn one(
         })?;
         query.insert(parameter.to_owned(), constraint.arguments.clone());
     }
-    let found = values.is_some_and(|values| {
-        values.matching(type_name, value, &query).contains(value)
-    });
+    let found =
+        values.is_some_and(|values| values.matching(type_name, value, &query).contains(value));
     if found {
         return Ok(());
     }
@@ -194,7 +196,9 @@ fn known(
     values: Option<&dyn Values>,
 ) -> Result<(), Refusal> {
     let Some(values) = values else {
-        return Err(refuse(format!("`{name}` of type {type_name} can be judged by a manager only")));
+        return Err(refuse(format!(
+            "`{name}` of type {type_name} can be judged by a manager only"
+        )));
     };
     let in_deployment = values.has_deployment() || has("deployment_id");
     let in_blueprint = values.has_blueprint() || has("blueprint_id");
@@ -221,7 +225,9 @@ impl Constraint<'_> {
     /// Whether the manager judges it: it knows the names, we do not.
     fn is_for_manager(&self, type_name: &str) -> bool {
         match self.name {
-            "valid_values" => OF_DEPLOYMENT.contains(&type_name) || OF_BLUEPRINT.contains(&type_name),
+            "valid_values" => {
+                OF_DEPLOYMENT.contains(&type_name) || OF_BLUEPRINT.contains(&type_name)
+            }
             "filter_id" | "labels" | "tenants" | "name_pattern" | "deployment_id" => true,
             _ => false,
         }
@@ -231,7 +237,9 @@ impl Constraint<'_> {
     fn parameter(&self, type_name: &str) -> Option<&str> {
         let belongs = OF_DEPLOYMENT.contains(&type_name) || OF_BLUEPRINT.contains(&type_name);
         match (self.name, type_name) {
-            ("filter_id" | "labels" | "tenants", "deployment_id" | "blueprint_id") => Some(self.name),
+            ("filter_id" | "labels" | "tenants", "deployment_id" | "blueprint_id") => {
+                Some(self.name)
+            }
             ("valid_values" | "deployment_id", _) if belongs => Some(self.name),
             ("name_pattern", "blueprint_id" | "node_id" | "node_instance") => Some("id_specs"),
             ("name_pattern", "deployment_id") => Some("display_name_specs"),
@@ -264,8 +272,10 @@ impl Constraint<'_> {
             "greater_or_equal" => order(arguments)? != Ordering::Less,
             "less_than" => order(arguments)? == Ordering::Less,
             "less_or_equal" => order(arguments)? != Ordering::Greater,
-            "in_range" => order(&arguments[0])? != Ordering::Less
-                && order(&arguments[1])? != Ordering::Greater,
+            "in_range" => {
+                order(&arguments[0])? != Ordering::Less
+                    && order(&arguments[1])? != Ordering::Greater
+            }
             "valid_values" => arguments.as_array().is_some_and(|values| values.contains(value)),
             "length" => by_length()? == Some(Ordering::Equal),
             "min_length" => by_length()?.is_some_and(Ordering::is_ge),
@@ -287,9 +297,9 @@ impl Takes {
     fn fits(self, arguments: &Json) -> bool {
         match self {
             Self::Number => arguments.is_number(),
-            Self::TwoNumbers => {
-                arguments.as_array().is_some_and(|two| two.len() == 2 && two.iter().all(Json::is_number))
-            }
+            Self::TwoNumbers => arguments
+                .as_array()
+                .is_some_and(|two| two.len() == 2 && two.iter().all(Json::is_number)),
             Self::List => arguments.is_array(),
             Self::Pattern => arguments.as_str().is_some_and(property::is_pattern),
             Self::Text => arguments.is_string(),
@@ -311,14 +321,18 @@ impl Takes {
 
 /// Compares numbers, as Python does: a boolean is one.
 fn compare(one: &Json, two: &Json) -> Option<Ordering> {
-    let number = |value: &Json| value.as_f64().or_else(|| value.as_bool().map(|it| f64::from(u8::from(it))));
+    let number =
+        |value: &Json| value.as_f64().or_else(|| value.as_bool().map(|it| f64::from(u8::from(it))));
     number(one)?.partial_cmp(&number(two)?)
 }
 
 /// Whether the text begins with the pattern (Python's `re.match`).
 fn matches(pattern: &str, text: &str) -> Result<bool, Refusal> {
-    let regex = Regex::new(&format!("^(?:{pattern})"))
-        .map_err(|_| refuse(format!("the pattern `{pattern}` cannot be used: no look-around or \
-             back-references, please")))?;
+    let regex = Regex::new(&format!("^(?:{pattern})")).map_err(|_| {
+        refuse(format!(
+            "the pattern `{pattern}` cannot be used: no look-around or \
+             back-references, please"
+        ))
+    })?;
     Ok(regex.is_match(text))
 }

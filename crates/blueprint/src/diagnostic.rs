@@ -89,10 +89,6 @@ impl Findings {
         u16::try_from(self.files.len() - 1).unwrap_or(u16::MAX)
     }
 
-    pub(crate) fn file_name(&self, file: u16) -> &str {
-        self.files.get(usize::from(file)).map_or("", |(name, _)| name)
-    }
-
     pub(crate) fn report(&mut self, place: Place, path: &str, refusal: Refusal) {
         self.report_with_hint(place, path, refusal, None);
     }

@@ -9,19 +9,23 @@
 //! Source: `dsl_parser/functions.py`.
 
 mod call;
-mod context;
-mod evaluate;
+mod instance;
 mod lookup;
 mod pure;
-mod scan;
 mod text;
 
+pub(crate) mod context;
+pub(crate) mod dependency;
+pub(crate) mod evaluate;
 pub(crate) mod plan;
+pub(crate) mod runtime;
+pub(crate) mod scan;
 pub(crate) mod validate;
 
 use serde_json::Value as Json;
 
-pub(crate) use self::{call::Call, text::python_text};
+pub(crate) use self::text::python_text;
+use crate::{Kind, Refusal};
 
 /// An intrinsic function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,18 @@ pub(crate) fn of(value: &Json) -> Option<(Name, &Json)> {
         }
     }
     called
+}
+
+/// Follows keys and indexes into a value.
+pub(crate) fn follow(value: &Json, keys: &[Json]) -> Result<Json, Refusal> {
+    let mut here = value;
+    for key in keys {
+        here = lookup::step(here, key).map_err(|lost| {
+            let message = format!("`{}` leads nowhere: {}", lookup::describe(keys), lost.text());
+            Refusal::new(Kind::FunctionEvaluation, message)
+        })?;
+    }
+    Ok(here.clone())
 }
 
 // === impl Name ===

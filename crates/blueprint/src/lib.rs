@@ -15,9 +15,12 @@ mod check;
 mod code;
 mod constraint;
 mod core_types;
+mod deployment;
 mod diagnostic;
+mod evaluate;
 mod function;
 mod imports;
+mod instances;
 mod namespace;
 mod nearest;
 mod order;
@@ -34,8 +37,14 @@ pub use waggoner_yaml::{Budget, Mark};
 
 pub use self::{
     constraint::Values,
+    deployment::{Request, prepare_deployment},
     diagnostic::{Diagnostic, Diagnostics},
+    evaluate::{
+        Scope, Storage, evaluate, evaluate_capabilities, evaluate_node, evaluate_outputs,
+        nested_value,
+    },
+    instances::{Ids, SeededIds, create_node_instances, modify_deployment},
     parse::{Blueprint, Options, Plan, parse, validate},
     refusal::{Kind, Refusal},
-    resolver::{Fetched, FetchError, Location, NoImports, PluginImport, PluginLabels, Resolver},
+    resolver::{FetchError, Fetched, Location, NoImports, PluginImport, PluginLabels, Resolver},
 };

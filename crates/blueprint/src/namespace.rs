@@ -83,7 +83,10 @@ fn dict(
     is_core: bool,
 ) {
     let renames = |field: &Field, key: &str| {
-        element.is_named && !field.value.is_prefixed && !field.value.is_core && !is_core
+        element.is_named
+            && !field.value.is_prefixed
+            && !field.value.is_core
+            && !is_core
             && !is_core_name(key)
     };
     let must_rename = fields.iter().any(|(key, field)| {

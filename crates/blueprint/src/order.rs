@@ -14,8 +14,10 @@ pub(crate) fn order<'n>(
 ) -> Result<Vec<&'n str>, Vec<String>> {
     let names: Vec<&str> = names.into_iter().collect();
     let known: HashSet<&str> = names.iter().copied().collect();
-    let needs: HashMap<&str, Vec<&str>> =
-        names.iter().map(|name| (*name, needs(name).into_iter().filter(|n| known.contains(n)).collect())).collect();
+    let needs: HashMap<&str, Vec<&str>> = names
+        .iter()
+        .map(|name| (*name, needs(name).into_iter().filter(|n| known.contains(n)).collect()))
+        .collect();
     let mut done = HashSet::new();
     let mut ordered = vec![];
     for name in &names {

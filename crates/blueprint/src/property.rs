@@ -66,8 +66,9 @@ pub(crate) fn schema_of_json(json: &Json) -> Schema {
 }
 
 pub(crate) fn schema_to_json(schema: &Schema) -> Json {
-    let properties =
-        schema.iter().map(|(name, property)| (name.clone(), Json::Object(property.declared.clone())));
+    let properties = schema
+        .iter()
+        .map(|(name, property)| (name.clone(), Json::Object(property.declared.clone())));
     Json::Object(properties.collect())
 }
 
@@ -134,7 +135,11 @@ impl Judge<'_> {
         if external.is_some_and(|external| function::of(external).is_some()) {
             let message = "`use_external_resource` must be a boolean, not an intrinsic function";
             let refusal = Refusal::logic(code::FUNCTION_NOT_PERMITTED, message);
-            return Err(Misfit { refusal, path: longer(path, "use_external_resource"), hint: None });
+            return Err(Misfit {
+                refusal,
+                path: longer(path, "use_external_resource"),
+                hint: None,
+            });
         }
         let is_external = external.is_some_and(is_truthy);
         let mut complete = Object::new();
@@ -211,7 +216,8 @@ pub(crate) fn fits(value: &Json, type_name: &str) -> bool {
 /// Says whether Python would accept a regular expression, as far as we can tell: look-around
 /// and back-references are beyond our engine, so they are let through.
 pub(crate) fn is_pattern(text: &str) -> bool {
-    Regex::new(text).is_ok() || ["(?=", "(?!", "(?<", "\\1", "(?P="].iter().any(|it| text.contains(it))
+    Regex::new(text).is_ok()
+        || ["(?=", "(?!", "(?<", "\\1", "(?P="].iter().any(|it| text.contains(it))
 }
 
 /// What Python takes for true.

@@ -86,7 +86,8 @@ impl fmt::Display for Kind {
 // === impl Refusal ===
 
 impl Refusal {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    /// A fault without a number.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, code: None, message: message.into() }
     }
 

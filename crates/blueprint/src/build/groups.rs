@@ -55,7 +55,8 @@ impl Builder<'_> {
             if !is_group && !nodes.iter().any(|node| node == member) {
                 let message = format!("the member `{member}` of the group `{name}` is not there");
                 let refusal = Refusal::logic(code::UNKNOWN_MEMBER, message);
-                let known = nodes.iter().map(String::as_str).chain(groups.entries().map(|(it, _)| it));
+                let known =
+                    nodes.iter().map(String::as_str).chain(groups.entries().map(|(it, _)| it));
                 let hint = nearest::hint(member, known);
                 self.report_unknown(item.place, path, refusal, hint);
             }
@@ -80,8 +81,7 @@ impl Builder<'_> {
     ) -> Json {
         let holder = format!("the policy `{name}` of the group `{group}`");
         let code = code::UNKNOWN_POLICY_TYPE;
-        let properties =
-            self.typed(tree, "properties", policy_types, &holder, path, code);
+        let properties = self.typed(tree, "properties", policy_types, &holder, path, code);
         let mut made_triggers = Object::new();
         for (trigger, field) in tree.get("triggers").into_iter().flat_map(Tree::entries) {
             let path = format!("{path}.triggers.{trigger}");

@@ -92,8 +92,11 @@ impl Operation {
                 value.insert("type".to_owned(), Json::String(type_name.to_owned()));
             }
         }
-        let missing: Vec<_> =
-            schema.keys().filter(|name| !inputs.contains_key(*name)).map(|name| format!("`{name}`")).collect();
+        let missing: Vec<_> = schema
+            .keys()
+            .filter(|name| !inputs.contains_key(*name))
+            .map(|name| format!("`{name}`"))
+            .collect();
         if missing.is_empty() {
             return Ok(inputs);
         }
@@ -164,7 +167,8 @@ impl Builder<'_> {
             for (operation, field) in field.value.entries() {
                 let path = format!("{path}.{name}.{operation}");
                 let full_name = format!("{name}.{operation}");
-                operations.insert(operation.to_owned(), self.operation(field, &full_name, &path, of));
+                operations
+                    .insert(operation.to_owned(), self.operation(field, &full_name, &path, of));
             }
         }
         interfaces
@@ -181,7 +185,9 @@ impl Builder<'_> {
             (Some(inputs), Of::Template) => inputs.to_object(),
             (Some(inputs), Of::Type) => match self.schema(inputs, path, name, Owner::Input) {
                 schema if schema.is_empty() => Object::new(),
-                schema => property::schema_to_json(&schema).as_object().cloned().unwrap_or_default(),
+                schema => {
+                    property::schema_to_json(&schema).as_object().cloned().unwrap_or_default()
+                }
             },
         };
         let json = |key: &str| tree.get(key).map_or(Json::Null, Tree::to_json);
@@ -212,9 +218,7 @@ impl Builder<'_> {
             let hint = nearest::hint(executor, EXECUTORS);
             self.report_unknown(tree.place_at(["executor"]), path, refusal, hint);
         }
-        for (key, least) in
-            [("max_retries", -1.0), ("retry_interval", 0.0), ("timeout", 0.0)]
-        {
+        for (key, least) in [("max_retries", -1.0), ("retry_interval", 0.0), ("timeout", 0.0)] {
             let given = tree.get(key).and_then(|given| given.to_json().as_f64());
             if let Some(given) = given.filter(|given| *given < least) {
                 let forever = if least < 0.0 { ", where -1 means for ever" } else { "" };

@@ -42,7 +42,9 @@ impl Builder<'_> {
     pub(super) fn node_types(&mut self, tree: &Tree) -> NodeTypes {
         let mut types = NodeTypes::new();
         for name in self.types_in_order(tree, "node_types") {
-            let Some(own) = tree.as_map().map(|types| &types[name.as_str()].value) else { continue };
+            let Some(own) = tree.as_map().map(|types| &types[name.as_str()].value) else {
+                continue;
+            };
             let path = format!("node_types.{name}");
             let parent = own.get("derived_from").and_then(Tree::as_str);
             if let Some(parent) = parent {

@@ -40,7 +40,8 @@ impl Builder<'_> {
             Ok(ordered) => ordered,
             Err(cycle) => {
                 let place = tree.place_at([cycle[0].as_str()]);
-                let message = format!("nodes relate to each other in a circle: {}", cycle.join(" → "));
+                let message =
+                    format!("nodes relate to each other in a circle: {}", cycle.join(" → "));
                 self.report(place, "node_templates", Refusal::logic(code::CYCLE, message));
                 return Nodes { names, ..Nodes::default() };
             }
@@ -55,7 +56,8 @@ impl Builder<'_> {
         }
         for name in ordered {
             let Some(node) = made.get_mut(name) else { continue };
-            let is_host = node_types.get(type_of(node)).is_some_and(super::node_types::NodeType::is_host);
+            let is_host =
+                node_types.get(type_of(node)).is_some_and(super::node_types::NodeType::is_host);
             let host = if is_host {
                 Some(name.to_owned())
             } else {
@@ -111,7 +113,8 @@ impl Builder<'_> {
         let mut central = IndexMap::new();
         let mut agents = IndexMap::new();
         for (node, used) in all.nodes.iter_mut().zip(used) {
-            let of_node: IndexMap<_, _> = with_executor(&used, "central_deployment_agent").collect();
+            let of_node: IndexMap<_, _> =
+                with_executor(&used, "central_deployment_agent").collect();
             node["deployment_plugins_to_install"] = json!(of_node.values().collect::<Vec<_>>());
             central.extend(of_node);
             if node_types.get(type_of(node)).is_some_and(super::node_types::NodeType::is_host) {
@@ -136,7 +139,9 @@ impl Builder<'_> {
     }
 
     fn use_plugins(&self, operations: &Json, used: &mut Used) {
-        for operation in operations.as_object().into_iter().flatten().map(|(_, operation)| operation) {
+        for operation in
+            operations.as_object().into_iter().flatten().map(|(_, operation)| operation)
+        {
             let name = operation["plugin"].as_str().unwrap_or_default();
             let Some(plugin) = self.plugins.get(name) else { continue };
             let executor = operation["executor"].as_str().unwrap_or_default();

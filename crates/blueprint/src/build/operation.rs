@@ -48,7 +48,9 @@ impl Builder<'_> {
         let candidates: Vec<&String> = self
             .plugins
             .keys()
-            .filter(|plugin| mapping.strip_prefix(plugin.as_str()).is_some_and(|rest| rest.starts_with('.')))
+            .filter(|plugin| {
+                mapping.strip_prefix(plugin.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            })
             .collect();
         let is_file = has_scheme(mapping) || self.has_script(mapping);
         let is_text = !is_file && mapping.trim().contains('\n');
@@ -102,9 +104,9 @@ impl Builder<'_> {
     }
 
     fn is_of_imported_blueprint(&self, mapping: &str) -> bool {
-        mapping.split_once(namespace::DELIMITER).is_some_and(|(first, _)| {
-            self.namespaces.iter().any(|namespace| namespace == first)
-        })
+        mapping
+            .split_once(namespace::DELIMITER)
+            .is_some_and(|(first, _)| self.namespaces.iter().any(|namespace| namespace == first))
     }
 
     fn unknown_mapping(&self, mapping: &str, of: &Mapped<'_>) -> Refusal {
@@ -132,10 +134,11 @@ impl Builder<'_> {
         for (interface, of) in interfaces {
             for (name, operation) in of {
                 let full_name = format!("{interface}.{name}");
-                let described = self.describe(operation, &full_name, code).unwrap_or_else(|fault| {
-                    faults.push((full_name.clone(), fault));
-                    Json::Null
-                });
+                let described =
+                    self.describe(operation, &full_name, code).unwrap_or_else(|fault| {
+                        faults.push((full_name.clone(), fault));
+                        Json::Null
+                    });
                 short
                     .entry(name)
                     .and_modify(|known| *known = None)

@@ -140,8 +140,10 @@ fn check_groups(groups: &mut Object<String, Json>, nodes: &[Json]) -> Result<(),
         let message = format!("`{member}` is a member of several groups: {}", of.join(", "));
         return Err(Refusal::logic(code::MULTIPLE_GROUPS, message));
     }
-    let containers: HashMap<&str, Vec<&str>> =
-        nodes.iter().filter_map(|node| Some((node["id"].as_str()?, ancestors(node, nodes)))).collect();
+    let containers: HashMap<&str, Vec<&str>> = nodes
+        .iter()
+        .filter_map(|node| Some((node["id"].as_str()?, ancestors(node, nodes))))
+        .collect();
     check_relatives(groups, &containers)?;
     remove_contained(groups, &member_of, &containers);
     Ok(())
@@ -256,7 +258,8 @@ fn remove_contained(
                 let outer = own.iter().rev().find(|group| !theirs.contains(group));
                 outer.copied().unwrap_or(member)
             };
-            if let Some(members) = groups.get_mut(*shared).and_then(|it| it["members"].as_array_mut())
+            if let Some(members) =
+                groups.get_mut(*shared).and_then(|it| it["members"].as_array_mut())
             {
                 members.retain(|name| name != removed);
             }

@@ -49,7 +49,9 @@ impl Builder<'_> {
     pub(super) fn relationship_types(&mut self, tree: &Tree) -> RelationshipTypes {
         let mut types = RelationshipTypes::new();
         for name in self.types_in_order(tree, "relationships") {
-            let Some(own) = tree.as_map().map(|types| &types[name.as_str()].value) else { continue };
+            let Some(own) = tree.as_map().map(|types| &types[name.as_str()].value) else {
+                continue;
+            };
             let made = self.relationship_type(&name, own, tree, &types);
             types.insert(name, made);
         }

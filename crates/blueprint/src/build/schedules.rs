@@ -24,6 +24,9 @@ const UNITS: [&[&str]; 6] = [
 impl Builder<'_> {
     pub(super) fn settings(&mut self, tree: &Tree) -> Json {
         let mut settings = tree.to_object();
+        if !settings.is_empty() {
+            settings.entry("default_schedules").or_insert_with(|| Json::Object(Object::new()));
+        }
         if let Some(schedules) = tree.get("default_schedules") {
             let mut made = Object::new();
             for (name, field) in schedules.entries() {
@@ -49,11 +52,11 @@ fn fault(message: String) -> Refusal {
 fn schedule(tree: &Tree) -> Result<Json, Refusal> {
     let mut schedule = tree.to_object();
     let parameters = tree.get("workflow_parameters");
-    let is_runtime = |tree: &Tree| {
-        tree.as_map().is_some_and(|fields| fields.contains_key("get_attribute"))
-    };
+    let is_runtime =
+        |tree: &Tree| tree.as_map().is_some_and(|fields| fields.contains_key("get_attribute"));
     if let Some(parameters) = parameters
-        && (is_runtime(parameters) || parameters.entries().any(|(_, field)| is_runtime(&field.value)))
+        && (is_runtime(parameters)
+            || parameters.entries().any(|(_, field)| is_runtime(&field.value)))
     {
         let message = "`workflow_parameters` of a schedule cannot be runtime properties: they are \
                        not known when the deployment is made";

@@ -111,8 +111,10 @@ impl Builder<'_> {
 
     pub(super) fn check_type(&mut self, name: &str, place: Place, path: &str) {
         if !self.knows_type(name) {
-            let refusal = Refusal::logic(code::UNKNOWN_TYPE, format!("`{name}` is not a known type"));
-            let known = primitive::ALL.into_iter().chain(self.data_types.keys().map(String::as_str));
+            let refusal =
+                Refusal::logic(code::UNKNOWN_TYPE, format!("`{name}` is not a known type"));
+            let known =
+                primitive::ALL.into_iter().chain(self.data_types.keys().map(String::as_str));
             let hint = nearest::hint(name, known);
             self.report_unknown(place, path, refusal, hint);
         } else if let (Some(version), Some(since)) = (self.version, primitive::object_since(name))

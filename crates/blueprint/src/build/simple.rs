@@ -26,9 +26,9 @@ pub(super) fn values(tree: &Tree) -> Json {
         let fields = fields.iter().map(|(key, field)| (key.clone(), field.value.to_json()));
         Json::Object(fields.collect())
     };
-    let entries = tree.entries().filter_map(|(name, field)| {
-        Some((name.to_owned(), one(field.value.as_map()?)))
-    });
+    let entries = tree
+        .entries()
+        .filter_map(|(name, field)| Some((name.to_owned(), one(field.value.as_map()?))));
     Json::Object(entries.collect())
 }
 

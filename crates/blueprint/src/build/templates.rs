@@ -36,7 +36,8 @@ impl Builder<'_> {
         let path = format!("node_templates.{name}");
         let type_name = tree.get("type").and_then(Tree::as_str)?;
         let Some(node_type) = types.nodes.get(type_name) else {
-            let message = format!("the node `{name}` is of type `{type_name}`, which is not defined");
+            let message =
+                format!("the node `{name}` is of type `{type_name}`, which is not defined");
             let refusal = Refusal::logic(code::UNKNOWN_NODE_TYPE, message);
             let hint = nearest::hint(type_name, types.nodes.keys().map(String::as_str));
             self.report_unknown(tree.place_at(["type"]), &path, refusal, hint);
@@ -44,7 +45,8 @@ impl Builder<'_> {
         };
         let holder = format!("the node `{name}`");
         let properties = self.properties(tree, &node_type.properties, &holder, &path);
-        let own = self.interfaces(tree.get("interfaces"), &format!("{path}.interfaces"), Of::Template);
+        let own =
+            self.interfaces(tree.get("interfaces"), &format!("{path}.interfaces"), Of::Template);
         let what = format!("the node `{name}`");
         let (interfaces, operations) =
             self.implement(&node_type.interfaces, &own, code::NODE_OPERATION, field, &path, &what);

@@ -30,7 +30,8 @@ impl Builder<'_> {
             let parameters = parameters.as_object().cloned().unwrap_or_default();
             self.check_availability(workflow, &path);
             let rules = workflow.get("availability_rules").map_or(Json::Null, Tree::to_json);
-            let is_cascading = workflow.get("is_cascading").and_then(Tree::as_bool).unwrap_or(false);
+            let is_cascading =
+                workflow.get("is_cascading").and_then(Tree::as_bool).unwrap_or(false);
             match self.workflow(mapping.unwrap_or_default(), parameters, name) {
                 Ok((plugin, operation, parameters)) => {
                     if let Some(described) = self.plugins.get(&plugin) {

@@ -50,7 +50,10 @@ pub(crate) fn is_function(value: &Json) -> bool {
 
 /// A step of a path into nested values: a key, an index, or a function that gives one.
 fn is_step(value: &Json) -> bool {
-    value.is_string() || value.is_i64() || value.is_u64() || value.is_boolean()
+    value.is_string()
+        || value.is_i64()
+        || value.is_u64()
+        || value.is_boolean()
         || is_function(value)
 }
 
@@ -87,9 +90,10 @@ fn check(name: Name, arguments: &Json) -> Result<(), Refusal> {
         Name::GetGroupCapability => (
             arguments.as_array().is_some_and(|path| {
                 path.len() >= 2
-                    && path.iter().enumerate().all(|(at, step)| {
-                        at == 1 && step.is_array() || is_step(step)
-                    })
+                    && path
+                        .iter()
+                        .enumerate()
+                        .all(|(at, step)| at == 1 && step.is_array() || is_step(step))
             }),
             Kind::Value,
             "a list of a deployment group's id, a capability's name and further keys",

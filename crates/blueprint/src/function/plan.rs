@@ -94,7 +94,8 @@ impl Known {
 
     fn resolve_node(&self, word: &str, spot: &mut Spot) -> Result<(String, &Json), Refusal> {
         let misplaced = |needed: &str| {
-            let message = format!("`{word}` means something in {needed} only, not in `{}`", spot.path);
+            let message =
+                format!("`{word}` means something in {needed} only, not in `{}`", spot.path);
             Refusal::new(Kind::Value, message)
         };
         let name = match word {
@@ -132,9 +133,9 @@ impl Evaluate for PlanTime<'_> {
             return Ok(raw.clone());
         }
         match call.name {
-            Name::GetInput => {
-                input(call, &spot.path, |name| self.known.inputs.get(name).cloned().ok_or_else(|| unknown_input(name)))
-            }
+            Name::GetInput => input(call, &spot.path, |name| {
+                self.known.inputs.get(name).cloned().ok_or_else(|| unknown_input(name))
+            }),
             Name::GetProperty => self.known.property(call, spot),
             _ => pure::evaluate(call, raw),
         }
@@ -146,7 +147,10 @@ impl Evaluate for PlanTime<'_> {
 }
 
 pub(crate) fn unknown_input(name: &str) -> Refusal {
-    Refusal::new(Kind::UnknownInput, format!("`get_input` asks for `{name}`, which is not an input"))
+    Refusal::new(
+        Kind::UnknownInput,
+        format!("`get_input` asks for `{name}`, which is not an input"),
+    )
 }
 
 /// Evaluates `get_input`; `fetch` brings the value of an input.
@@ -164,7 +168,8 @@ pub(crate) fn input(
     let mut value = fetch(&name)?;
     for key in keys {
         let next = lookup::step(&value, key).map_err(|lost| {
-            let message = format!("the input `{name}` has no `{}`: {}", lookup::describe(keys), lost.text());
+            let message =
+                format!("the input `{name}` has no `{}`: {}", lookup::describe(keys), lost.text());
             match value {
                 Json::Object(_) | Json::Array(_) => Refusal::new(Kind::InputEvaluation, message),
                 _ => call.refusal(message),
@@ -174,8 +179,9 @@ pub(crate) fn input(
     }
     match &call.return_type {
         Some(type_name) if !property::fits(&value, type_name) => {
-            let message =
-                format!("`{path}` must be of type {type_name}, yet the input `{name}` is `{value}`");
+            let message = format!(
+                "`{path}` must be of type {type_name}, yet the input `{name}` is `{value}`"
+            );
             Err(Refusal::new(Kind::InputEvaluation, message))
         }
         _ => Ok(value),

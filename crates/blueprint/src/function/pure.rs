@@ -2,7 +2,11 @@
 
 use serde_json::{Map as Object, Value as Json};
 
-use super::{Name, call::{Call, is_function}, lookup, python_text};
+use super::{
+    Name,
+    call::{Call, is_function},
+    lookup, python_text,
+};
 use crate::{Kind, Refusal};
 
 /// Evaluates `concat`, `merge` and the functions of texts.
@@ -81,7 +85,10 @@ fn replace(call: &Call) -> Result<Json, Refusal> {
 fn split(call: &Call) -> Result<Json, Refusal> {
     let (text, separator) = (self::text(call, 0, "text")?, self::text(call, 1, "separator")?);
     if separator.is_empty() {
-        return Err(Refusal::new(Kind::Value, "`string_split` needs a separator, not an empty text"));
+        return Err(Refusal::new(
+            Kind::Value,
+            "`string_split` needs a separator, not an empty text",
+        ));
     }
     let parts = Json::Array(text.split(separator).map(Json::from).collect());
     match call.list().get(2).filter(|index| !index.is_null()) {

@@ -39,8 +39,9 @@ pub(crate) fn validate(plan: &mut Json) -> Vec<Faulty> {
     let nodes = nodes.filter_map(|node| node["id"].as_str().map(str::to_owned)).collect();
     let version = Version::of_plan(plan);
     let mut validator = Validator { known: &known, nodes, version, faults: vec![] };
-    // A validator collects its refusals.
-    let _ = scan::plan(plan, &mut validator);
+    if let Err(refusal) = scan::plan(plan, &mut validator) {
+        validator.faults.push(Faulty { path: String::new(), refusal, hint: None });
+    }
     validator.faults
 }
 
@@ -52,11 +53,7 @@ pub(crate) fn requirements(plan: &mut Json) -> Result<Json, Refusal> {
 }
 
 /// Shows every call to `see`, a call before its arguments.
-fn calls(
-    values: &Json,
-    spot: &Spot,
-    see: &mut dyn FnMut(Result<Call, Refusal>, &Spot),
-) {
+fn calls(values: &Json, spot: &Spot, see: &mut dyn FnMut(Result<Call, Refusal>, &Spot)) {
     let mut child = |value: &Json, spot: &Spot| {
         match Call::parse(value) {
             Ok(None) => {}
@@ -147,7 +144,8 @@ impl Validator<'_> {
             if self.nodes.contains(&word) {
                 return Ok(());
             }
-            let message = format!("`{}` asks for the node `{word}`, which is not there", call.name.as_str());
+            let message =
+                format!("`{}` asks for the node `{word}`, which is not there", call.name.as_str());
             let hint = nearest::hint(&word, self.nodes.iter().map(String::as_str));
             return Err((Refusal::new(Kind::Key, message), hint));
         }

@@ -21,7 +21,12 @@ pub(super) struct Parent {
 pub(super) enum Found {
     /// Imported before, under the same namespace.
     Again,
-    New { location: String, namespace: Option<Rc<str>>, tree: Box<Tree>, is_core: bool },
+    New {
+        location: String,
+        namespace: Option<Rc<str>>,
+        tree: Box<Tree>,
+        is_core: bool,
+    },
 }
 
 /// Which texts are there already, and whether they are Cloudify's own types.
@@ -113,13 +118,15 @@ impl Tree {
         match &mut self.value {
             Content::List(items) => {
                 for item in items {
-                    *item = std::mem::replace(item, Self::of_json(Json::Null, item.place)).settled();
+                    *item =
+                        std::mem::replace(item, Self::of_json(Json::Null, item.place)).settled();
                 }
             }
             Content::Map(fields) => {
                 for field in fields.values_mut() {
                     let place = field.value.place;
-                    let value = std::mem::replace(&mut field.value, Self::of_json(Json::Null, place));
+                    let value =
+                        std::mem::replace(&mut field.value, Self::of_json(Json::Null, place));
                     field.value = value.settled();
                 }
             }
@@ -190,11 +197,7 @@ fn joined(parent: &Parent, given: Option<&str>) -> Result<Option<Rc<str>>, Refus
 }
 
 /// Cloudify's own types cannot be given a namespace, only come along in one.
-fn refuse_on_core(
-    namespace: Option<&str>,
-    is_core: bool,
-    parent: &Parent,
-) -> Result<(), Refusal> {
+fn refuse_on_core(namespace: Option<&str>, is_core: bool, parent: &Parent) -> Result<(), Refusal> {
     match namespace {
         Some(namespace) if is_core && parent.namespace.as_deref() != Some(namespace) => {
             let message =

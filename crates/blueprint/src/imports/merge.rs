@@ -106,7 +106,12 @@ impl Merger {
         Tree::new(Content::Map(self.fields), self.place.unwrap_or_default())
     }
 
-    fn section(&mut self, name: String, field: Field, namespace: Namespace<'_>) -> Result<(), Fault> {
+    fn section(
+        &mut self,
+        name: String,
+        field: Field,
+        namespace: Namespace<'_>,
+    ) -> Result<(), Fault> {
         if matches!(name.as_str(), "dsl_definitions" | "imports" | VERSION) {
             return Ok(());
         }
@@ -132,7 +137,8 @@ impl Merger {
                 merge_maps(&mut there.value, field.value, &name, namespace)
             }
             section => {
-                let mut message = format!("`{section}` cannot be merged: it is in another file too");
+                let mut message =
+                    format!("`{section}` cannot be merged: it is in another file too");
                 if MERGED_SINCE_1_3.contains(&section) {
                     message += "; several files may have it from `cloudify_dsl_1_3` on";
                 }
@@ -235,8 +241,9 @@ fn mark(key: &mut String, value: &mut Tree, namespace: &Rc<str>) {
 /// One of the two may hold relationships only: they are added to the other's.
 fn merge_relationships(there: &mut Tree, new: Tree) -> bool {
     const FIELD: &str = "relationships";
-    let only_relationships =
-        |tree: &Tree| tree.as_map().is_some_and(|fields| fields.len() == 1 && fields.contains_key(FIELD));
+    let only_relationships = |tree: &Tree| {
+        tree.as_map().is_some_and(|fields| fields.len() == 1 && fields.contains_key(FIELD))
+    };
     let new_is_only = only_relationships(&new);
     let is_template = new.get("type").is_some();
     let (Content::Map(known), Content::Map(fields)) = (&mut there.value, new.value) else {
@@ -262,7 +269,9 @@ fn merge_relationships(there: &mut Tree, new: Tree) -> bool {
 /// Appends items, which keep the namespace of their own list.
 fn extend(there: &mut Tree, new: Tree) {
     let namespace = new.namespace.clone();
-    let (Content::List(there), Content::List(items)) = (&mut there.value, new.value) else { return };
+    let (Content::List(there), Content::List(items)) = (&mut there.value, new.value) else {
+        return;
+    };
     for mut item in items {
         if namespace.is_some() {
             item.namespace.clone_from(&namespace);

@@ -20,8 +20,7 @@ pub(super) static VALUE: Element = Element::new(&[Shape::Leaf(Types::ANY)]);
 pub(super) static NEEDED_VALUE: Element = Element::new(&[Shape::Leaf(Types::ANY)]).required();
 
 static DEFAULT: Element = Element::new(&[Shape::Leaf(Types::ANY)]).unnamed();
-static REQUIRED: Element =
-    Element::new(&[Shape::Leaf(Types::BOOL)]).unnamed().since(Version::V1_2);
+static REQUIRED: Element = Element::new(&[Shape::Leaf(Types::BOOL)]).unnamed().since(Version::V1_2);
 pub(super) static DISPLAY_LABEL: Element =
     Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_3);
 static HIDDEN: Element = Element::new(&[Shape::Leaf(Types::BOOL)]).unnamed().since(Version::V1_3);

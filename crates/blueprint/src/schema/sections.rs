@@ -17,12 +17,9 @@ static DESCRIPTION: Element = Element::new(&[Shape::Leaf(Types::STR)]).since(Ver
 static DSL_DEFINITIONS: Element =
     Element::new(&[Shape::Leaf(Types::DICT.or(Types::LIST))]).since(Version::V1_2);
 
-static SINCE_1_1: Element =
-    Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_1);
-static SINCE_1_2: Element =
-    Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_2);
-static SINCE_1_5: Element =
-    Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_5);
+static SINCE_1_1: Element = Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_1);
+static SINCE_1_2: Element = Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_2);
+static SINCE_1_5: Element = Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_5);
 
 static PLUGIN_PROPERTY: Element = Element::new(&[Shape::Fields(&[
     ("description", &TEXT),

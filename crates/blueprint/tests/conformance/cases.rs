@@ -1,10 +1,15 @@
 //! The recorded cases, and how each is run.
 
-use std::{env, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    env,
+    path::PathBuf,
+};
 
 use serde_json::Value as Json;
 use waggoner_blueprint::{
-    Blueprint, Diagnostics, FetchError, Fetched, Kind, Location, Options, Resolver, parse,
+    Blueprint, Diagnostics, FetchError, Fetched, Kind, Location, Options, Plan, Request, Resolver,
+    SeededIds, create_node_instances, modify_deployment, parse, prepare_deployment,
 };
 
 use crate::compare;
@@ -54,7 +59,10 @@ impl Case {
     pub(crate) fn run(&self) -> Outcome {
         let outcome = match self.kind() {
             "parse" => self.parse(),
-            _ => Err("not run yet".to_owned()),
+            "prepare_deployment_plan" => self.prepare(),
+            "create_deployment_plan" => self.create(),
+            "modify_deployment" => self.modify(),
+            kind => Err(format!("unknown kind {kind}")),
         };
         match outcome {
             Ok(()) => Outcome::Agrees,
@@ -75,13 +83,61 @@ impl Case {
             text: self.0["dsl"].as_str().unwrap_or_default(),
             location: self.0["location"].as_str().unwrap_or_default(),
         };
-        let parsed = parse(blueprint, &Recorded(self), &options).map(waggoner_blueprint::Plan::into_json);
+        let parsed =
+            parse(blueprint, &Recorded(self), &options).map(waggoner_blueprint::Plan::into_json);
         match (self.0["ok"].as_bool().unwrap(), parsed) {
             (true, Ok(plan)) => compare::plans(&plan, &self.0["plan"]),
             (true, Err(found)) => Err(format!("refused: {found}")),
             (false, Ok(_)) => Err(format!("accepted, expected {}", self.0["error"])),
-            (false, Err(Diagnostics(found))) => self.refusal(found[0].kind, found[0].code, &found[0].message),
+            (false, Err(Diagnostics(found))) => {
+                self.refusal(found[0].kind, found[0].code, &found[0].message)
+            }
         }
+    }
+
+    fn prepare(&self) -> Result<(), String> {
+        let arguments = &self.0["kwargs"];
+        let inputs = arguments.get("inputs").or_else(|| self.0["args"].get(1));
+        // The recording knows the name of the function only; this test has it know two secrets.
+        let method = arguments["get_secret_method"].as_str();
+        let has_secret = |name: &str| {
+            !method.is_some_and(|method| method.contains("fake_get_secret")) || name == "secret"
+        };
+        let request = Request {
+            inputs: inputs.and_then(Json::as_object).cloned().unwrap_or_default(),
+            runtime_only_evaluation: arguments["runtime_only_evaluation"] == true,
+            auto_correct_types: arguments["auto_correct_types"] == true,
+            has_secret: method.is_some().then_some(&has_secret),
+            ..Request::default()
+        };
+        let plan = Plan(self.0["plan"].clone());
+        let prepared = prepare_deployment(&plan, request, &mut SeededIds::new(1));
+        match (self.0["ok"].as_bool().unwrap(), prepared) {
+            (true, Ok(plan)) => compare::deployments(&plan, &self.0["result"]),
+            (true, Err(refusal)) => Err(format!("refused: {refusal}")),
+            (false, Ok(_)) => Err(format!("accepted, expected {}", self.0["error"])),
+            (false, Err(refusal)) => self.refusal(refusal.kind, refusal.code, &refusal.message),
+        }
+    }
+
+    fn create(&self) -> Result<(), String> {
+        let mut plan = self.0["plan"].clone();
+        create_node_instances(&mut plan, &mut SeededIds::new(1), HashMap::<_, BTreeSet<_>>::new())
+            .map_err(|refusal| format!("refused: {refusal}"))?;
+        compare::deployments(&plan, &self.0["result"])
+    }
+
+    fn modify(&self) -> Result<(), String> {
+        let modified = modify_deployment(
+            &self.0["nodes"],
+            &self.0["previous_nodes"],
+            &self.0["previous_node_instances"],
+            self.0["modified_nodes"].as_object().unwrap_or(&serde_json::Map::new()),
+            &self.0["scaling_groups"],
+            &mut SeededIds::new(1),
+        )
+        .map_err(|refusal| format!("refused: {refusal}"))?;
+        compare::modifications(&modified, &self.0["result"])
     }
 
     fn refusal(&self, kind: Kind, code: Option<i32>, message: &str) -> Result<(), String> {
@@ -117,7 +173,8 @@ impl Resolver for Recorded<'_> {
             return false;
         }
         let plan = self.0.0["plan"].to_string();
-        plan.contains("script_path") && plan.contains(&format!("{name}\""))
+        plan.contains("script_path")
+            && plan.contains(&format!("{name}\""))
             && (name.contains(".py") || name.contains(".sh"))
     }
 }

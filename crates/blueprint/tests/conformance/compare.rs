@@ -1,5 +1,10 @@
 //! When two plans are the same.
 
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
 use serde_json::Value as Json;
 
 /// Lists that stand for sets.
@@ -10,6 +15,102 @@ pub(crate) fn plans(ours: &Json, theirs: &Json) -> Result<(), String> {
     match difference("", ours, theirs) {
         None => Ok(()),
         Some(difference) => Err(difference),
+    }
+}
+
+/// Compares two deployment plans; instances are the same when they have the same neighbours.
+pub(crate) fn deployments(ours: &Json, theirs: &Json) -> Result<(), String> {
+    plans(&anonymous(ours), &anonymous(theirs))
+}
+
+/// Compares what a modification adds, removes, extends and reduces.
+pub(crate) fn modifications(ours: &Json, theirs: &Json) -> Result<(), String> {
+    for list in ["added", "removed", "extended", "reduced"] {
+        let key = format!("{list}_and_related");
+        let part = |of: &Json| anonymous(&serde_json::json!({ "node_instances": of[&key] }));
+        plans(&part(ours), &part(theirs)).map_err(|how| format!("{list}: {how}"))?;
+    }
+    Ok(())
+}
+
+/// Puts in the place of each instance's id what its neighbourhood looks like.
+fn anonymous(plan: &Json) -> Json {
+    let mut plan = plan.clone();
+    let instances = plan["node_instances"].as_array().cloned().unwrap_or_default();
+    let mut looks: HashMap<String, u64> = HashMap::new();
+    for _ in 0..6 {
+        let mut next: HashMap<String, u64> = HashMap::new();
+        let look = |id: &Json| looks.get(id.as_str().unwrap_or_default()).copied();
+        for instance in &instances {
+            let mut hasher = DefaultHasher::new();
+            (instance["name"].as_str(), instance["modification"].as_str()).hash(&mut hasher);
+            look(&instance["host_id"]).hash(&mut hasher);
+            let mut around = 0_u64;
+            for key in ["relationships", "scaling_groups"] {
+                for of in instance[key].as_array().into_iter().flatten() {
+                    let mut hasher = DefaultHasher::new();
+                    (key, of["type"].as_str(), of["target_name"].as_str(), of["name"].as_str())
+                        .hash(&mut hasher);
+                    look(&of["target_id"]).or(look(&of["id"])).hash(&mut hasher);
+                    around = around.wrapping_add(hasher.finish());
+                }
+            }
+            around.hash(&mut hasher);
+            let own = hasher.finish();
+            let id = instance["id"].as_str().unwrap().to_owned();
+            let seen = next.entry(id).or_default();
+            *seen = seen.wrapping_add(own);
+            // What relates to an instance, or is in an instance of a group, is a part of its look.
+            for key in ["relationships", "scaling_groups"] {
+                for of in instance[key].as_array().into_iter().flatten() {
+                    let to = of["target_id"].as_str().or(of["id"].as_str()).unwrap().to_owned();
+                    let mut hasher = DefaultHasher::new();
+                    (key, own, of["type"].as_str()).hash(&mut hasher);
+                    let seen = next.entry(to).or_default();
+                    *seen = seen.wrapping_add(hasher.finish());
+                }
+            }
+        }
+        looks = next;
+    }
+    rename(&mut plan, &looks);
+    if let Some(instances) = plan["node_instances"].as_array_mut() {
+        for instance in instances.iter_mut() {
+            if let Some(relationships) = instance["relationships"].as_array_mut() {
+                relationships.sort_by_key(ToString::to_string);
+            }
+            sort_keys(instance);
+        }
+        instances.sort_by_key(ToString::to_string);
+    }
+    if let Some(functions) = plan["inter_deployment_functions"].as_array_mut() {
+        functions.iter_mut().for_each(sort_keys);
+        functions.sort_by_key(ToString::to_string);
+    }
+    plan
+}
+
+fn sort_keys(json: &mut Json) {
+    match json {
+        Json::Object(object) => {
+            object.sort_keys();
+            object.values_mut().for_each(sort_keys);
+        }
+        Json::Array(items) => items.iter_mut().for_each(sort_keys),
+        _ => {}
+    }
+}
+
+fn rename(json: &mut Json, looks: &HashMap<String, u64>) {
+    match json {
+        Json::String(text) => {
+            if let Some(look) = looks.get(text) {
+                *text = format!("#{look:x}");
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| rename(item, looks)),
+        Json::Object(object) => object.values_mut().for_each(|value| rename(value, looks)),
+        _ => {}
     }
 }
 
@@ -25,7 +126,8 @@ fn difference(path: &str, ours: &Json, theirs: &Json) -> Option<String> {
             if let Some(key) = more {
                 return Some(format!("{path}.{key} is too much: {}", one[key]));
             }
-            one.iter().find_map(|(key, value)| difference(&format!("{path}.{key}"), value, &two[key]))
+            one.iter()
+                .find_map(|(key, value)| difference(&format!("{path}.{key}"), value, &two[key]))
         }
         (Json::Array(one), Json::Array(two)) => {
             if one.len() != two.len() {
@@ -40,7 +142,9 @@ fn difference(path: &str, ours: &Json, theirs: &Json) -> Option<String> {
                 return if sorted(one) == sorted(two) { None } else { tell() };
             }
             let pairs = one.iter().zip(two).enumerate();
-            pairs.into_iter().find_map(|(at, (one, two))| difference(&format!("{path}[{at}]"), one, two))
+            pairs
+                .into_iter()
+                .find_map(|(at, (one, two))| difference(&format!("{path}[{at}]"), one, two))
         }
         _ if ours == theirs => None,
         _ => tell(),

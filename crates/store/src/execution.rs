@@ -9,7 +9,9 @@ use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, OperationId, Te
 
 use crate::{
     Error, Kind, Page, PageRequest, Store, Thing, Users,
-    column::{Columns as _, OrExists as _, all, first, json_text, maybe_micros, micros, one, run},
+    column::{
+        Columns as _, OrExists as _, all, first, json_text, maybe_micros, micros, one, run, signed,
+    },
     deployment,
     error::Stop,
     filter::{Filtered, text},
@@ -50,7 +52,7 @@ pub enum Company {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
     /// Its place in the graph.
-    pub number: u32,
+    pub number: u64,
     /// The engine's word for where it stands.
     pub status: String,
     /// The operation that it runs now or ran last.
@@ -68,7 +70,7 @@ pub struct Task {
 pub struct Operation {
     pub id: OperationId,
     /// The task it belongs to, by number.
-    pub task: u32,
+    pub task: u64,
     pub retry: u32,
     /// Its full name: `cloudify.interfaces.lifecycle.create`.
     pub name: String,
@@ -190,7 +192,7 @@ pub(crate) fn put_task(
              retry = excluded.retry, not_before = excluded.not_before, state = excluded.state",
         params![
             execution,
-            task.number,
+            signed(task.number),
             task.status,
             task.operation.map(|operation| operation.to_string()),
             task.retry,
@@ -215,7 +217,7 @@ pub(crate) fn put_operation(
         params![
             operation.id.to_string(),
             execution,
-            operation.task,
+            signed(operation.task),
             operation.retry,
             operation.name,
             operation.node_instance_id,
@@ -274,7 +276,7 @@ fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
 
 fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
     Ok(Task {
-        number: row.get("number")?,
+        number: row.unsigned("number")?,
         status: row.get("status")?,
         operation: row.maybe_text("operation")?,
         retry: row.get("retry")?,
@@ -286,7 +288,7 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
 fn operation(row: &Row<'_>) -> rusqlite::Result<Operation> {
     Ok(Operation {
         id: row.text("id")?,
-        task: row.get("task")?,
+        task: row.unsigned("task")?,
         retry: row.get("retry")?,
         name: row.get("name")?,
         node_instance_id: row.get("node_instance")?,

@@ -1,0 +1,51 @@
+//! The manager's settings.
+
+use std::net::SocketAddr;
+
+use camino::Utf8PathBuf;
+
+/// Keeps plugins, blueprints and deployments, and turns workflows into operations on agents.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "waggoner-manager", version)]
+pub struct Config {
+    /// Where everything is kept: the database, artifacts, the CA, the profile for `wag`.
+    #[arg(long, env = "WAGGONER_DATA_DIR")]
+    pub data_dir: Utf8PathBuf,
+
+    /// Where agents, people's tools and browsers reach the manager; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7600")]
+    pub listen: SocketAddr,
+
+    /// A further name or address that the manager is reached by, for its certificate.
+    #[arg(long = "name", value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// How many seconds agents and clients get to finish when the manager stops.
+    #[arg(long, default_value_t = 10)]
+    pub stop_grace_secs: u64,
+
+    /// How many seconds pass between two signs of life of an agent.
+    #[arg(long, default_value_t = 5)]
+    pub heartbeat_secs: u64,
+
+    /// How often a failed operation is tried again; -1 for ever. Blueprints may say otherwise.
+    #[arg(long, default_value_t = 60, allow_negative_numbers = true)]
+    pub task_retries: i64,
+
+    /// How many seconds pass before a failed operation is tried again. Blueprints may say otherwise.
+    #[arg(long, default_value_t = 15)]
+    pub task_retry_interval_secs: u32,
+
+    /// How the log is written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}

@@ -1,0 +1,198 @@
+//! Executions: one actor each, which turns the engine's wishes into operations on agents.
+//!
+//! ```text
+//!  start ─▶ actor ── event ──▶ engine ── effects ──▶ one transaction ──▶ dispatch ─┐
+//!             ▲                                                                    │
+//!             └──────────── started, ended ◀── attempt: one conversation ◀─────────┘
+//! ```
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+use uuid::Uuid;
+use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start};
+use waggoner_store::execution::{Company, Execution};
+use waggoner_types::{CancelMode, DeploymentId, ExecutionId, ExecutionStatus, TenantName};
+use waggoner_wire::{Reason, Refused};
+
+use crate::{api::refused, error::Chain, home::Home};
+
+mod actor;
+mod answers;
+mod attempt;
+mod built_in;
+mod context;
+mod conversation;
+mod evaluate;
+mod prepare;
+mod rest;
+mod shapes;
+mod stage;
+
+pub(crate) use evaluate::outputs;
+pub(crate) use stage::Stage;
+
+use actor::{Actor, Happening};
+
+/// How many happenings may wait for an execution's actor: each attempt in flight tells two.
+const WAITING: usize = 1024;
+
+/// The executions that run now, and how to reach them.
+#[derive(Debug, Default)]
+pub(crate) struct Executions {
+    running: Mutex<HashMap<ExecutionId, mpsc::Sender<Happening>>>,
+}
+
+/// What is asked of a deployment.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) tenant: TenantName,
+    pub(crate) deployment: DeploymentId,
+    pub(crate) workflow: String,
+    pub(crate) parameters: Map<String, Value>,
+    pub(crate) allow_custom_parameters: bool,
+}
+
+/// Starts a workflow. It is stored, and then its first turn is taken.
+pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, Refused> {
+    let id = ExecutionId(Uuid::now_v7());
+    let stage = Stage::load(home, &asked, id).await?;
+    let instances = stage.instances(home).await?;
+    let start = Start {
+        workflow: asked.workflow.clone(),
+        parameters: asked.parameters.clone(),
+        allow_custom_parameters: asked.allow_custom_parameters,
+        instances: instances.iter().map(shapes::plan_instance).collect(),
+        modification: None,
+        settings: home.settings.clone(),
+    };
+    let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;
+    let execution = Execution {
+        id,
+        tenant: asked.tenant,
+        deployment_id: asked.deployment,
+        workflow_id: asked.workflow,
+        status: ExecutionStatus::Pending,
+        parameters: Value::Object(asked.parameters),
+        settings: serde_json::to_value(&start).expect("a start is JSON"),
+        error: None,
+        created_at: Timestamp::now(),
+        started_at: None,
+        ended_at: None,
+        total_operations: 0,
+        finished_operations: 0,
+    };
+    home.store.create_execution(execution.clone(), Company::Alone).await.map_err(refused)?;
+    run(home, stage, engine, Event::Started);
+    Ok(execution)
+}
+
+/// Asks a running execution to end.
+pub(crate) async fn cancel(
+    home: &Arc<Home>,
+    tenant: TenantName,
+    id: ExecutionId,
+    mode: CancelMode,
+) -> Result<Execution, Refused> {
+    let execution = home.store.execution(tenant.clone(), id).await.map_err(refused)?;
+    let ended = |status: ExecutionStatus| {
+        let why = format!("failed to cancel execution `{id}`: it has ended already, {status}");
+        Refused::new(Reason::ExecutionEnded, why)
+    };
+    if execution.status.is_end() {
+        return Err(ended(execution.status));
+    }
+    let handle = home.executions.running().get(&id).cloned();
+    let told = match handle {
+        Some(handle) => handle.send(Happening::Cancel(mode)).await.is_ok(),
+        None => false,
+    };
+    let execution = home.store.execution(tenant, id).await.map_err(refused)?;
+    if told || !execution.status.is_end() { Ok(execution) } else { Err(ended(execution.status)) }
+}
+
+/// Goes on with the executions that had not ended when the manager did.
+pub(crate) async fn restore(home: &Arc<Home>) -> Result<(), waggoner_store::Error> {
+    for execution in home.store.open_executions().await? {
+        let id = execution.id;
+        if let Err(refusal) = resume(home, execution).await {
+            error!(execution = %id, why = refusal.message, "failed to go on with an execution");
+        }
+    }
+    Ok(())
+}
+
+async fn resume(home: &Arc<Home>, execution: Execution) -> Result<(), Refused> {
+    let start: Start = serde_json::from_value(execution.settings.clone())
+        .map_err(|error| Refused::new(Reason::Internal, format!("its start: {error}")))?;
+    let asked = Asked {
+        tenant: execution.tenant.clone(),
+        deployment: execution.deployment_id.clone(),
+        workflow: execution.workflow_id.clone(),
+        parameters: start.parameters.clone(),
+        allow_custom_parameters: start.allow_custom_parameters,
+    };
+    let stage = Stage::load(home, &asked, execution.id).await?;
+    let tasks = home.store.tasks(execution.id).await.map_err(refused)?;
+    let plan = Arc::clone(&stage.plan);
+    let cancelling = match execution.status {
+        ExecutionStatus::Cancelling => Some(CancelMode::Cancel),
+        ExecutionStatus::ForceCancelling => Some(CancelMode::Force),
+        ExecutionStatus::KillCancelling => Some(CancelMode::Kill),
+        _ => None,
+    };
+    let (engine, event) = if execution.status == ExecutionStatus::Pending {
+        (Engine::start(plan, &start).map_err(not_accepted)?, Event::Started)
+    } else {
+        let rows = tasks.into_iter().map(|task| serde_json::from_value::<Row>(task.state));
+        let rows: Vec<Row> = rows
+            .collect::<Result<_, _>>()
+            .map_err(|error| Refused::new(Reason::Internal, format!("its tasks: {error}")))?;
+        (Engine::restore(plan, &start, rows).map_err(not_accepted)?, Event::Restored { cancelling })
+    };
+    info!(execution = %execution.id, "going on with an execution");
+    run(home, stage, engine, event);
+    Ok(())
+}
+
+fn run(home: &Arc<Home>, stage: Stage, engine: Engine, first: Event) {
+    let (happenings, inbox) = mpsc::channel(WAITING);
+    let id = stage.scene.execution;
+    home.executions.running().insert(id, happenings.clone());
+    let actor = Actor::new(Arc::clone(home), Arc::new(stage), engine, happenings, inbox);
+    let at_home = Arc::clone(home);
+    home.tasks.spawn("execution", async move {
+        let run = actor.run(first).await;
+        at_home.executions.running().remove(&id);
+        if let Err(error) = run {
+            error!(execution = %id, error = %Chain(&error), "an execution stopped");
+        }
+    });
+}
+
+fn not_accepted(refusal: Refusal) -> Refused {
+    let reason = match refusal {
+        Refusal::UnknownWorkflow { .. } | Refusal::NotBuiltIn { .. } => Reason::UnknownWorkflow,
+        Refusal::UnknownParameter { .. }
+        | Refusal::MissingParameters { .. }
+        | Refusal::WrongType { .. }
+        | Refusal::Unknown { .. }
+        | Refusal::FixedInput { .. } => Reason::InvalidParameters,
+        Refusal::Impossible { .. } | Refusal::Cycle { .. } => Reason::WorkflowUnavailable,
+        Refusal::Inconsistent(_) => Reason::Internal,
+    };
+    Refused::new(reason, refusal.to_string())
+}
+
+impl Executions {
+    fn running(&self) -> MutexGuard<'_, HashMap<ExecutionId, mpsc::Sender<Happening>>> {
+        // A panic while it was held left the map whole: each change is one call.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,310 @@
+//! From a task to what an agent is told: which agent, which environment, which inputs.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+use tracing::debug;
+use uuid::Uuid;
+use waggoner_engine::Dispatch;
+use waggoner_proto::agent::v1::{
+    Environment, PythonOperation, ScriptOperation, Start, script_operation, start::Implementation,
+};
+use waggoner_types::{
+    AgentName, AttemptId, Digest, Host, OperationError, OperationId,
+    plan::{Executor, Plugin},
+};
+use waggoner_wagon::{Requirement, VersionSpec, choose};
+
+use crate::{
+    catalog::plugins::Candidate,
+    error::Chain,
+    executions::{Stage, answers::Answers, context::context, evaluate},
+    fleet::{AgentKey, Link, artifacts},
+    home::Home,
+};
+
+/// How long a task waits for its agent's link before it counts as failed
+/// (`cloudify/workflows/amqp_dispatcher.py` waits as long for an answer to its ping).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The package whose wagon is the Python runtime: see `docs/adr/0002`.
+const RUNTIME: &str = "cloudify-common";
+
+/// The name of the plugin that runs scripts, and its one function.
+const SCRIPT: (&str, &str) = ("script", "script_runner.tasks.run");
+
+/// An attempt that is ready to be started.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) agent: AgentKey,
+    pub(crate) start: Start,
+}
+
+/// Makes an operation ready for its agent; artifacts it needs are on the agent then.
+pub(crate) async fn prepare(
+    home: &Home,
+    stage: &Stage,
+    dispatch: &Dispatch,
+    answers: &Answers,
+    operation: OperationId,
+) -> Result<Ready, OperationError> {
+    let plugin = stage.plugin(&dispatch.node, &dispatch.operation.plugin);
+    let link = link(home, stage, dispatch).await?;
+    let inputs = inputs(home, stage, dispatch, answers).await?;
+    let (implementation, wagons) =
+        implementation(home, stage, &link, dispatch, &plugin, &inputs).await?;
+    artifacts::bring(&link, home.store.artifacts(), &wagons)
+        .await
+        .map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
+    let context = context(&stage.scene, dispatch, operation, &plugin, &link.key.name);
+    let (nodes, instances) = seen(dispatch, answers).await?;
+    let timeout = dispatch.operation.timeout.map(|seconds| {
+        waggoner_wire::duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    });
+    let start = Start {
+        attempt_id: attempt_id(operation).to_string(),
+        epoch: u64::from(dispatch.retry_number) + 1,
+        context_json: context.to_string(),
+        inputs_json: Value::Object(inputs).to_string(),
+        implementation: Some(implementation),
+        timeout,
+        grace: None,
+        node_jsons: nodes,
+        node_instance_jsons: instances,
+    };
+    Ok(Ready { agent: link.key.clone(), start })
+}
+
+/// Returns the id of the attempt at an operation: one operation is delivered once.
+pub(crate) fn attempt_id(operation: OperationId) -> AttemptId {
+    AttemptId(Uuid::new_v5(&operation.0, b"attempt"))
+}
+
+/// Finds the agent that runs the operation, and its link.
+async fn link(
+    home: &Home,
+    stage: &Stage,
+    dispatch: &Dispatch,
+) -> Result<Arc<Link>, OperationError> {
+    let tenant = &stage.scene.tenant;
+    let central = match (dispatch.executor, &dispatch.host) {
+        (Executor::CentralDeploymentAgent, _) | (Executor::Auto, None) => true,
+        (Executor::HostAgent | Executor::Auto, _) => false,
+    };
+    if central {
+        let link = home.fleet.wait_for(|fleet| fleet.central(tenant), PATIENCE).await;
+        return link.ok_or_else(|| {
+            OperationError::recoverable(format!(
+                "no central agent of tenant `{tenant}` has a link: start one with a token of \
+                 `wag agents token create --role central`"
+            ))
+        });
+    }
+    let name = host_agent(home, stage, dispatch.host.as_deref(), &dispatch.node).await?;
+    let key = AgentKey { tenant: tenant.clone(), name };
+    let link = home.fleet.wait_for(|fleet| fleet.link(&key), PATIENCE).await;
+    // In Cloudify's words (`cloudify/workflows/amqp_dispatcher.py`), with what to do.
+    link.ok_or_else(|| {
+        OperationError::recoverable(format!(
+            "Timed out waiting for agent: {}. Start it, or give it a link: see `wag agents list`",
+            key.name
+        ))
+    })
+}
+
+/// Returns the name of the agent of a host: what its runtime properties say, else what its node
+/// says, else the id of the host itself (`cloudify_agent/installer/config`).
+pub(crate) async fn host_agent(
+    home: &Home,
+    stage: &Stage,
+    host: Option<&str>,
+    node: &str,
+) -> Result<AgentName, OperationError> {
+    let host = host.ok_or_else(|| {
+        OperationError::non_recoverable(format!(
+            "node `{node}` is not contained in a host, so it has no host agent: give the operation \
+             the executor `central_deployment_agent`, or contain the node in a Compute node"
+        ))
+    })?;
+    let instance = home.store.node_instance(stage.scene.tenant.clone(), host.to_owned()).await;
+    let instance =
+        instance.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
+    let told = instance
+        .runtime_properties
+        .get("cloudify_agent")
+        .and_then(|agent| agent["name"].as_str().or_else(|| agent["queue"].as_str()));
+    let properties = stage.node(&instance.node_id).map(|node| &node.properties);
+    let declared = properties.and_then(|properties| {
+        ["agent_config", "cloudify_agent"].iter().find_map(|key| {
+            let config = properties.get(*key)?;
+            config["service_name"].as_str().or_else(|| config["name"].as_str())
+        })
+    });
+    let name = told.or(declared).filter(|name| !name.is_empty()).unwrap_or(host);
+    name.parse().map_err(|why| OperationError::non_recoverable(format!("{why}")))
+}
+
+/// Returns the operation's inputs with their functions evaluated.
+async fn inputs(
+    home: &Home,
+    stage: &Stage,
+    dispatch: &Dispatch,
+    answers: &Answers,
+) -> Result<Map<String, Value>, OperationError> {
+    let inputs = Value::Object(dispatch.operation.inputs.clone());
+    if !dispatch.operation.has_intrinsic_functions {
+        return Ok(dispatch.operation.inputs.clone());
+    }
+    match evaluate::value(home, stage, &answers.viewpoint, inputs).await {
+        Ok(Value::Object(inputs)) => Ok(inputs),
+        Ok(_) => Err(OperationError::non_recoverable("the evaluated inputs are no object")),
+        Err(unanswered) => Err(OperationError::recoverable(format!(
+            "failed to evaluate the inputs: {}",
+            unanswered.message
+        ))),
+    }
+}
+
+/// Returns what the agent runs, and the wagons it needs for it.
+async fn implementation(
+    home: &Home,
+    stage: &Stage,
+    link: &Link,
+    dispatch: &Dispatch,
+    plugin: &Plugin,
+    inputs: &Map<String, Value>,
+) -> Result<(Implementation, Vec<Digest>), OperationError> {
+    let function = dispatch.operation.operation.as_str();
+    if (plugin.name.as_str(), function) == SCRIPT {
+        let text = |key: &str| inputs.get(key).and_then(Value::as_str).map(str::to_owned);
+        let script = match (text("script_path"), text("script_source")) {
+            (_, Some(source)) => script_operation::Script::Source(source),
+            (Some(path), None) => script_operation::Script::Path(path),
+            (None, None) => {
+                let why = "a script operation needs `script_path` or `script_source`";
+                return Err(OperationError::non_recoverable(why));
+            }
+        };
+        // Only scripts in Python need it; the agent says so where it is missing.
+        let runtime = runtime(home, stage, &link.host).await?;
+        let wagons = runtime.iter().map(|candidate| candidate.plugin.digest).collect();
+        let process = inputs.get("process").filter(|process| !process.is_null());
+        let script = ScriptOperation {
+            script: Some(script),
+            process_json: process.map(ToString::to_string).unwrap_or_else(|| "{}".to_owned()),
+            environment: runtime.as_ref().map(|candidate| environment(candidate, None, plugin)),
+        };
+        return Ok((Implementation::Script(script), wagons));
+    }
+    let candidate = wagon(home, stage, &link.host, plugin).await?;
+    let carries = |wheel: &String| wheel.to_lowercase().starts_with("cloudify_common-");
+    let extra = match candidate.plugin.wheels.iter().any(carries) {
+        true => None,
+        false => runtime(home, stage, &link.host).await?,
+    };
+    let wagons = [Some(&candidate), extra.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|candidate| candidate.plugin.digest)
+        .collect();
+    let environment = environment(&candidate, extra.as_ref(), plugin);
+    debug!(agent = %link.key, function, wagon = %candidate.plugin.digest, "a Python operation");
+    let python = PythonOperation { task_name: function.to_owned(), environment: Some(environment) };
+    Ok((Implementation::Python(python), wagons))
+}
+
+fn environment(candidate: &Candidate, extra: Option<&Candidate>, plugin: &Plugin) -> Environment {
+    Environment {
+        package_name: candidate.plugin.package_name.clone(),
+        package_version: candidate.plugin.package_version.clone(),
+        wagon_digest: candidate.plugin.digest.to_string(),
+        extra_wagon_digests: extra
+            .map(|extra| extra.plugin.digest.to_string())
+            .into_iter()
+            .collect(),
+        install_arguments: plugin.install_arguments.clone().unwrap_or_default(),
+    }
+}
+
+/// Chooses the wagon of a plugin for a host.
+async fn wagon(
+    home: &Home,
+    stage: &Stage,
+    host: &Host,
+    plugin: &Plugin,
+) -> Result<Candidate, OperationError> {
+    let Some(package) = &plugin.package_name else {
+        return Err(OperationError::non_recoverable(format!(
+            "plugin `{}` names no package, and the manager does not have it built in: import it \
+             with `plugin:NAME`, and upload its wagon",
+            plugin.name
+        )));
+    };
+    let version = match &plugin.package_version {
+        Some(version) => VersionSpec::Exactly(version.clone()),
+        None => VersionSpec::Any,
+    };
+    let requirement = Requirement {
+        package_name: package.clone(),
+        version,
+        supported_platform: plugin.supported_platform.clone(),
+        distribution: plugin.distribution.clone(),
+        distribution_version: plugin.distribution_version.clone(),
+        distribution_release: plugin.distribution_release.clone(),
+    };
+    let chosen = chosen(home, stage, host, &requirement).await?;
+    chosen.map_err(OperationError::non_recoverable)
+}
+
+/// Chooses the wagon of the Python runtime for a host, if one was uploaded.
+async fn runtime(
+    home: &Home,
+    stage: &Stage,
+    host: &Host,
+) -> Result<Option<Candidate>, OperationError> {
+    let chosen = chosen(home, stage, host, &Requirement::of(RUNTIME)).await?;
+    Ok(chosen.ok())
+}
+
+/// Chooses among the wagons of a package. The inner error says why none fits.
+async fn chosen(
+    home: &Home,
+    stage: &Stage,
+    host: &Host,
+    requirement: &Requirement,
+) -> Result<Result<Candidate, String>, OperationError> {
+    let tenant = stage.scene.tenant.clone();
+    let found = home.store.plugin_candidates(tenant, requirement.package_name.clone()).await;
+    let found = found.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
+    let candidates: Vec<_> = found.into_iter().map(Candidate::new).collect();
+    let chosen = choose(&candidates, requirement, host);
+    Ok(chosen.map(|choice| choice.candidate.clone()).map_err(|none| Chain(&none).to_string()))
+}
+
+/// Returns the nodes and node instances that the operation sees at once: its own, and the other
+/// side's of a relationship.
+async fn seen(
+    dispatch: &Dispatch,
+    answers: &Answers,
+) -> Result<(Vec<String>, Vec<String>), OperationError> {
+    let mut sides = vec![(dispatch.node.as_str(), dispatch.instance.as_str())];
+    if let Some(of) = &dispatch.relationship {
+        let both = [
+            (of.source_node.as_str(), of.source_instance.as_str()),
+            (of.target_node.as_str(), of.target_instance.as_str()),
+        ];
+        sides.extend(both.into_iter().filter(|side| side.1 != dispatch.instance));
+    }
+    let (mut nodes, mut instances) = (Vec::new(), Vec::new());
+    for (node, instance) in sides {
+        let node = answers.shown_node(node, Some(instance)).await;
+        let instance = answers.stored(instance).await;
+        let failed = |unanswered: crate::executions::answers::Unanswered| {
+            OperationError::recoverable(unanswered.message)
+        };
+        nodes.push(node.map_err(failed)?.to_string());
+        let instance = instance.map_err(failed)?;
+        instances.push(crate::executions::shapes::node_instance(&instance).to_string());
+    }
+    Ok((nodes, instances))
+}

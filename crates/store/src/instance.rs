@@ -263,3 +263,6 @@ fn node_instance(row: &Row<'_>) -> rusqlite::Result<NodeInstance> {
         scaling_groups: row.json("scaling_groups")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

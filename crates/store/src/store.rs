@@ -24,7 +24,7 @@ use crate::{
 /// Dropping the last handle waits for the writes that were sent, and closes the database.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// Whether a thing is deleted although others use it.

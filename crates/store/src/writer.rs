@@ -228,3 +228,6 @@ fn gather(
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

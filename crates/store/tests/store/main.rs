@@ -1,0 +1,14 @@
+//! The store as the manager sees it.
+
+#![expect(clippy::unwrap_used, reason = "the scene is built for tests alone")]
+
+mod artifacts;
+mod catalog;
+mod crash;
+mod deployments;
+mod events;
+mod executions;
+mod fleet;
+mod opening;
+mod scene;
+mod tenants;

@@ -9,6 +9,7 @@ use tokio::{
 use tracing::{info, warn};
 use waggoner_identity::JoinToken;
 use waggoner_link::AgentListener;
+use waggoner_python::Environments;
 use waggoner_task::{Group, Tasks};
 
 use crate::{
@@ -88,6 +89,7 @@ impl Agent {
         let (facade, receiving) = Facade::open(state.run()).await?;
         let house = Arc::new(House {
             name: keeper.name().unwrap_or_default(),
+            environments: Environments::new(state.python(), None),
             state,
             artifacts,
             parent,
@@ -99,7 +101,7 @@ impl Agent {
         });
         let tasks = Arc::new(Tasks::default());
         let mut group = Group::default();
-        let host = host::look(Vec::new());
+        let host = host::look(&house.environments).await;
         let services = Services {
             agent: AgentApi::new(house.clone(), host, tasks.clone()),
             identity: IdentityApi::new(keeper.clone()),

@@ -1,12 +1,16 @@
 //! The facts about this host that decide which wagon fits it.
 
-use std::{collections::HashMap, io::Read as _, process::Command};
+use std::{collections::HashMap, io::Read as _};
 
 use fs_err as fs;
+use tokio::process::Command;
+use waggoner_python::Environments;
 use waggoner_types::Host;
 
-/// Looks at the host. Blocks for as long as it takes to run `getconf`.
-pub(crate) fn look(python_tags: Vec<String>) -> Host {
+/// Looks at the host.
+pub(crate) async fn look(environments: &Environments) -> Host {
+    let interpreters = environments.interpreters().await.iter();
+    let python_tags = interpreters.map(|interpreter| interpreter.tag.clone()).collect();
     let uname = rustix::system::uname();
     let text = |field: &std::ffi::CStr| field.to_string_lossy().into_owned();
     let release = os_release(&read("/etc/os-release").or_else(|| read("/usr/lib/os-release")));
@@ -20,7 +24,7 @@ pub(crate) fn look(python_tags: Vec<String>) -> Host {
         distribution_release: word("VERSION_CODENAME").to_lowercase(),
         python_tags,
         boot_id: read("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
-        libc: libc(),
+        libc: libc().await,
     }
 }
 
@@ -32,8 +36,8 @@ fn os_release(text: &Option<String>) -> HashMap<String, String> {
     pairs.map(|(key, value)| (key.to_owned(), unquoted(value))).collect()
 }
 
-fn libc() -> String {
-    let glibc = Command::new("getconf").arg("GNU_LIBC_VERSION").env_clear().output();
+async fn libc() -> String {
+    let glibc = Command::new("getconf").arg("GNU_LIBC_VERSION").env_clear().output().await;
     if let Ok(output) = glibc
         && output.status.success()
     {
@@ -67,11 +71,12 @@ mod tests {
         assert!(os_release(&None).is_empty());
     }
 
-    #[test]
-    fn this_host_has_a_system_a_machine_and_a_boot() {
-        let host = look(vec!["py311".to_owned()]);
+    #[tokio::test]
+    async fn this_host_has_a_system_a_machine_and_a_boot() {
+        let environments = Environments::with_tools("/nowhere", None, Vec::new());
+        let host = look(&environments).await;
         assert_eq!(host.system, "linux");
         assert!(!host.machine.is_empty() && !host.boot_id.is_empty(), "{host:?}");
-        assert_eq!(host.python_tags, ["py311"]);
+        assert!(host.python_tags.is_empty());
     }
 }

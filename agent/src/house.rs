@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use waggoner_python::Environments;
 
 use crate::{
     artifacts::Artifacts, attempts::Attempts, facade::Facade, parent::Parent, state::StateDir,
@@ -16,6 +17,7 @@ pub(crate) struct House {
     pub(crate) state: StateDir,
     pub(crate) attempts: Attempts,
     pub(crate) artifacts: Artifacts,
+    pub(crate) environments: Environments,
     pub(crate) parent: Parent,
     pub(crate) facade: Facade,
     /// One permit for each operation that may run at once.

@@ -21,6 +21,7 @@ mod config;
 mod context;
 pub mod ctx;
 mod enrol;
+mod environments;
 pub mod error;
 mod facade;
 mod host;

@@ -8,14 +8,19 @@ use waggoner_types::{ErrorKind, Exit, OperationError, Outcome};
 use crate::{
     attempt::Attempt,
     house::House,
-    operation::oversee::{Ended, Limits},
+    operation::{
+        oversee::{Ended, Limits},
+        python::Task,
+    },
     start::{Operation, Start},
 };
 
+mod language;
 mod lines;
 mod oversee;
 mod place;
 mod program;
+mod python;
 mod script;
 mod settings;
 
@@ -38,13 +43,14 @@ async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome
             return Outcome { result: Err(cancelled(&order.reason)), exit: None };
         }
     };
-    let outcome = match start.operation.clone() {
+    let outcome = bounded(match start.operation.clone() {
         Operation::Program(program) => program::run(house, attempt, &start, &program).await,
-        Operation::Script(script) => script::run(house, attempt, start, &script).await,
-        Operation::Python { .. } => {
-            failed(OperationError::non_recoverable("this agent does not run such operations yet"))
+        Operation::Python { task_name: name, environment } => {
+            let inputs = start.inputs.clone();
+            python::run(house, attempt, start, Task { name, inputs, environment }).await
         }
-    };
+        Operation::Script(script) => script::run(house, attempt, start, &script).await,
+    });
     drop(slot);
     if let Err(error) = &outcome.result {
         info!(kind = ?error.kind, error = error.message, "the operation failed");
@@ -85,6 +91,46 @@ fn cancelled(reason: &str) -> OperationError {
 fn failed(error: OperationError) -> Outcome {
     Outcome { result: Err(error), exit: None }
 }
+
+/// Keeps an outcome to what can be sent in one message.
+fn bounded(outcome: Outcome) -> Outcome {
+    let result = match outcome.result {
+        Ok(value) => {
+            let bytes = value.to_string().len();
+            if bytes > RESULT {
+                let message = format!(
+                    "the operation returned {bytes} bytes, and {RESULT} is the most: keep large \
+                     values in files"
+                );
+                Err(OperationError::non_recoverable(message))
+            } else {
+                Ok(value)
+            }
+        }
+        Err(mut error) => {
+            cut(&mut error.message);
+            cut(&mut error.traceback);
+            if serde_json::to_string(&error.causes).is_ok_and(|causes| causes.len() > RESULT) {
+                error.causes.clear();
+            }
+            Err(error)
+        }
+    };
+    Outcome { result, ..outcome }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > TEXT {
+        text.truncate(text.floor_char_boundary(TEXT));
+        text.push('…');
+    }
+}
+
+/// The most bytes of a result. The longest message has 4 MiB.
+const RESULT: usize = 2 * 1024 * 1024;
+
+/// The most bytes of an error's message, and of its traceback.
+const TEXT: usize = 256 * 1024;
 
 /// Renders an error and its causes, outermost first.
 fn sentence(error: &dyn std::error::Error) -> String {

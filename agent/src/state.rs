@@ -3,7 +3,7 @@
 //! ```text
 //!  identity/       the private key and the certificate
 //!  artifacts/      by digest
-//!  environments/   Python environments, by what they are made of
+//!  python/         Python environments, and what they are made of
 //!  attempts/<id>/  one operation's own, gone when it ends
 //!  work/           where operations work: Cloudify's AGENT_WORK_DIR
 //!  bin/ctx         this program, by the name under which scripts know it
@@ -76,7 +76,7 @@ impl StateDir {
         for name in ["attempts", "run", "bin"] {
             remove(&root.join(name))?;
         }
-        for name in ["identity", "artifacts", "environments", "attempts", "work", "run", "bin"] {
+        for name in ["identity", "artifacts", "python", "attempts", "work", "run", "bin"] {
             private(&root.join(name))?;
         }
         fs::os::unix::fs::symlink(program, root.join("bin/ctx"))?;
@@ -95,8 +95,9 @@ impl StateDir {
         self.root.join("artifacts")
     }
 
-    pub(crate) fn environments(&self) -> Utf8PathBuf {
-        self.root.join("environments")
+    /// Where Python environments and what they are made of are kept.
+    pub(crate) fn python(&self) -> Utf8PathBuf {
+        self.root.join("python")
     }
 
     pub(crate) fn attempts(&self) -> Utf8PathBuf {

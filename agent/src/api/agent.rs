@@ -1,6 +1,6 @@
 //! `waggoner.agent.v1.AgentService`.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -9,18 +9,19 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use tracing::info;
+use tracing::{info, warn};
 use waggoner_proto::agent::v1::{self as pb, agent_service_server::AgentService};
 use waggoner_task::Tasks;
 use waggoner_types::{Digest, Host};
-use waggoner_wire::{At as _, Reason, Refused, duration, from_duration, timestamp, to_host};
+use waggoner_wire::{At as _, Reason, Refused, from_duration, timestamp, to_host};
 
 use crate::{
     api::conversation::{Conversation, FIRST_WORDS, VOICE},
     attempts::Opening,
-    house::{HEARTBEAT, House},
+    environments::prepare,
+    house::House,
     operation,
-    start::Start,
+    start::{Start, environment},
 };
 
 mod write;
@@ -159,9 +160,20 @@ impl AgentService for AgentApi {
 
     async fn prepare_environment(
         &self,
-        _request: Request<pb::PrepareEnvironmentRequest>,
+        request: Request<pb::PrepareEnvironmentRequest>,
     ) -> Result<Response<pb::PrepareEnvironmentResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let wanted = environment(request.into_inner().environment, "environment")?;
+        let wanted = wanted.ok_or_else(|| Refused::missing("environment"))?;
+        let house = &self.house;
+        let ready = prepare(&house.environments, &house.artifacts, &wanted).await;
+        let ready = ready.map_err(|error| {
+            warn!(error = &error as &dyn Error, "an environment cannot be prepared");
+            Refused::from(error)
+        })?;
+        Ok(Response::new(pb::PrepareEnvironmentResponse {
+            reused: ready.reused,
+            python_tag: ready.tag,
+        }))
     }
 
     async fn watch_status(

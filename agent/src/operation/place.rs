@@ -13,6 +13,7 @@ use crate::{
     context::{HostApi, Socket},
     facade::Admission,
     house::House,
+    operation::python::execution_env,
     start::Start,
     state::{private, remove},
 };
@@ -134,11 +135,7 @@ fn environment(
         ("WAGGONER_SOCKET", socket.to_string()),
     ];
     env.extend(given.map(|(name, value)| (name.to_owned(), value)));
-    let wanted = start.context.get("execution_env").and_then(Value::as_object);
-    for (name, value) in wanted.into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        env.insert(name.clone(), value);
-    }
+    env.extend(execution_env(start));
     if start.context.get("bypass_maintenance").and_then(Value::as_bool) == Some(true) {
         env.insert("BYPASS_MAINTENANCE".to_owned(), "True".to_owned());
     }

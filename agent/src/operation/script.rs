@@ -15,16 +15,18 @@ use crate::{
     house::House,
     operation::{
         failed, interrupted,
+        language::is_python,
         lines::{Lines, Logged},
         oversee::{Ended, oversee},
         place::Place,
+        python::{self, Task},
         sentence,
         settings::Settings,
     },
     start::{Script, ScriptText, Start},
 };
 
-/// Runs a script that is no Python.
+/// Runs a script: as Python where it is Python, else as what it is.
 pub(super) async fn run(
     house: &House,
     attempt: &Arc<Attempt>,
@@ -35,6 +37,12 @@ pub(super) async fn run(
         Ok(settings) => settings,
         Err(flaw) => return failed(OperationError::non_recoverable(flaw.to_string())),
     };
+    if is_python(&house.environments, &script.text, settings.eval_python).await {
+        return match python_task(&start, script) {
+            Ok(task) => python::run(house, attempt, start, task).await,
+            Err(error) => failed(error),
+        };
+    }
     let place = match Place::make(house, attempt, &mut start) {
         Ok(place) => place,
         Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
@@ -60,6 +68,24 @@ pub(super) async fn run(
     let output = lines.finish().await;
     let result = conclude(&place.api, &start, &ended, &command, output).await;
     Outcome { result, exit: Some(ended.exit) }
+}
+
+/// Makes a script in Python the script runner's own task.
+fn python_task(start: &Start, script: &Script) -> Result<Task, OperationError> {
+    let environment = script.environment.clone().ok_or_else(|| {
+        OperationError::non_recoverable(
+            "the script is in Python, and there is no environment to run it in: upload a wagon of \
+             `cloudify-common` to the manager",
+        )
+    })?;
+    let (name, text) = match &script.text {
+        ScriptText::Path(path) => ("script_path", path),
+        ScriptText::Source(source) => ("script_source", source),
+    };
+    let mut inputs = start.inputs.clone();
+    inputs.insert(name.to_owned(), Value::String(text.clone()));
+    inputs.insert("process".to_owned(), Value::Object(script.process.clone()));
+    Ok(Task { name: "script_runner.tasks.run".to_owned(), inputs, environment })
 }
 
 /// Describes the process: a shell that runs the script, as `Popen(shell=True)` does.

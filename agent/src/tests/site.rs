@@ -16,6 +16,7 @@ use waggoner_proto::agent::v1::{
     self as pb, OperateRequest, OperateResponse, agent_service_client::AgentServiceClient,
     agent_service_server::AgentServiceServer, operate_request, operate_response, start,
 };
+use waggoner_python::Environments;
 use waggoner_task::Tasks;
 use waggoner_types::{Body, Outcome, OutputStream, Record};
 use waggoner_wire::from_record;
@@ -58,8 +59,17 @@ impl Site {
     }
 
     pub(crate) async fn with_slots(slots: u32) -> Self {
+        let none = |root| Environments::with_tools(root, None, Vec::new());
+        Self::with(slots, none).await
+    }
+
+    async fn with(
+        slots: u32,
+        environments: impl FnOnce(camino::Utf8PathBuf) -> Environments,
+    ) -> Self {
         let directory = Utf8TempDir::new().unwrap();
         let state = StateDir::open(&directory.path().join("state"), &program()).unwrap();
+        let environments = environments(state.python());
         let tasks = Arc::new(Tasks::default());
         let (facade, receiving) = Facade::open(state.run()).await.unwrap();
         tasks.spawn("facade", receiving);
@@ -67,6 +77,7 @@ impl Site {
             name: "agent-1".to_owned(),
             facade,
             artifacts: Artifacts::open(state.artifacts()).unwrap(),
+            environments,
             state,
             attempts: Attempts::default(),
             parent: Parent::unburdened(),
@@ -79,7 +90,7 @@ impl Site {
 
     /// A new link. The one before may live on.
     pub(crate) async fn link(&self) -> AgentServiceClient<Channel> {
-        let host = crate::host::look(vec!["py311".to_owned()]);
+        let host = crate::host::look(&self.house.environments).await;
         let api = AgentApi::new(self.house.clone(), host, self.tasks.clone());
         let (near, far) = tokio::io::duplex(64 * 1024);
         let server = Server::builder()

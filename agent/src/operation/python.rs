@@ -1,0 +1,150 @@
+//! A function of a Python plugin, run by the stock `cloudify` package in the plugin's environment.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use fs_err::tokio as fs;
+use serde_json::{Map, Value};
+use tokio::io::AsyncReadExt as _;
+use waggoner_process::Spawn;
+use waggoner_python::{
+    Environment,
+    dispatch::{self, Timeout, Variables},
+};
+use waggoner_types::{OperationError, Outcome};
+
+use crate::{
+    attempt::Attempt,
+    environments::prepare,
+    house::House,
+    operation::{
+        cancelled, failed, interrupted,
+        oversee::{Raw, oversee},
+        place::{PATH, Place},
+        sentence,
+    },
+    start::{self, Start},
+};
+
+/// What to call, with what.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    /// The function: package.module.function.
+    pub(super) name: String,
+    pub(super) inputs: Map<String, Value>,
+    pub(super) environment: start::Environment,
+}
+
+/// The most bytes of a result that is read: more could not be sent.
+const MOST: u64 = 16 * 1024 * 1024;
+
+/// Runs it.
+pub(super) async fn run(
+    house: &House,
+    attempt: &Arc<Attempt>,
+    mut start: Start,
+    task: Task,
+) -> Outcome {
+    let environment = tokio::select! {
+        ready = prepare(&house.environments, &house.artifacts, &task.environment) => ready,
+        order = attempt.cancelled() => return failed(cancelled(&order.reason)),
+    };
+    let environment = match environment {
+        Ok(environment) => environment,
+        Err(error) => return failed(error.for_operation()),
+    };
+    start.context.insert("task_name".to_owned(), Value::String(task.name));
+    let place = match Place::make(house, attempt, &mut start) {
+        Ok(place) => place,
+        Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
+    };
+    let described = describe(house, &place, &environment, &start, &task.inputs).await;
+    let spawn = match described {
+        Ok(spawn) => spawn,
+        Err(error) => {
+            let message = format!("failed to prepare the operation's process: {error}");
+            return failed(OperationError::recoverable(message));
+        }
+    };
+    let ended =
+        match oversee(&house.parent, &spawn, attempt, (&start).into(), &mut Raw(attempt)).await {
+            Ok(ended) => ended,
+            Err(error) => return failed(OperationError::recoverable(sentence(&error))),
+        };
+    if let Some(error) = interrupted(&ended, &start) {
+        return Outcome { result: Err(error), exit: Some(ended.exit) };
+    }
+    let recoverable = start.context.get("timeout_recoverable").and_then(Value::as_bool);
+    let timeout =
+        start.timeout.map(|after| Timeout { after, recoverable: recoverable == Some(true) });
+    match output(&place).await {
+        Ok(output) => dispatch::outcome(output.as_deref(), ended.exit, timeout),
+        Err(error) => {
+            let message = format!("failed to read what the operation's process wrote: {error}");
+            let result = Err(OperationError::non_recoverable(message));
+            Outcome { result, exit: Some(ended.exit) }
+        }
+    }
+}
+
+/// Writes the process's input, and describes the process.
+async fn describe(
+    house: &House,
+    place: &Place,
+    environment: &Environment,
+    start: &Start,
+    inputs: &Map<String, Value>,
+) -> io::Result<Spawn> {
+    let directory = place.dispatch();
+    let input = dispatch::input_json(&Value::Object(start.context.clone()), inputs);
+    fs::write(directory.join(dispatch::INPUT), input.to_string()).await?;
+    let runtime = house.environments.runtime()?;
+    let mut env = place.env();
+    let own = |name: &str, default: &str| env.get(name).map_or(default, String::as_str).to_owned();
+    let (home, user) = (own("HOME", "/"), own("USER", "root"));
+    let path = std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned());
+    let (bin, work, temporary) = (house.state.bin(), house.state.work(), place.temporary());
+    let further = execution_env(start);
+    let variables = Variables {
+        environment,
+        runtime: &runtime,
+        path: &path,
+        commands: Some(&bin),
+        socket: place.socket(),
+        agent_name: &house.name,
+        work_directory: &work,
+        temporary_directory: &temporary,
+        home: &home,
+        user: &user,
+        // It is among the place's variables.
+        rest: None,
+        further: &further,
+    };
+    env.extend(variables.to_map());
+    let mut spawn = Spawn::new(&environment.python, work.clone());
+    spawn.args = dispatch::arguments(directory.as_str()).to_vec();
+    spawn.env = env;
+    Ok(spawn)
+}
+
+/// The variables that the manager wants a central operation to see (`cloudify_agent/worker.py`).
+pub(super) fn execution_env(start: &Start) -> BTreeMap<String, String> {
+    let wanted = start.context.get("execution_env").and_then(Value::as_object);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    wanted.into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// Reads what the process wrote; `None` where it wrote nothing.
+async fn output(place: &Place) -> io::Result<Option<String>> {
+    let file = match fs::File::open(place.dispatch().join(dispatch::OUTPUT)).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 > MOST {
+        let why = format!("it has more than the {MOST} bytes that can be sent");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}

@@ -49,6 +49,10 @@ pub enum SourceError {
     Manifest(#[source] ManifestError),
     #[error("failed to find a plugin.yaml beside `{0}`")]
     NoYaml(Utf8PathBuf),
+    #[error(transparent)]
+    Plugin(Box<waggoner_python::PackError>),
+    #[error("failed to pack the plugin: there is no Python 3 on this host")]
+    NoPython,
     #[error("the blueprint is not valid")]
     Invalid(Vec<String>),
 }
@@ -105,6 +109,7 @@ impl SourceError {
         match self {
             Self::Name(_) => Some("name it with --blueprint-id"),
             Self::NoYaml(_) => Some("name it with --yaml"),
+            Self::NoPython => Some("install Python 3 with pip"),
             _ => None,
         }
     }

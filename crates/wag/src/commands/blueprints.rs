@@ -84,7 +84,9 @@ pub(crate) async fn upload(
 
 async fn validate(manager: &Manager, source: &Source, parcel: Parcel) -> Result<(), ClientError> {
     use validate_blueprint_request::Message;
-    let header = header(manager, source, "", &parcel);
+    // An upload would need an id; any that is well formed will do.
+    let id = source.id().unwrap_or_else(|_| "blueprint".to_owned());
+    let header = header(manager, source, &id, &parcel);
     let header = ValidateBlueprintRequest { message: Some(Message::Header(header)) };
     let answer = parcel.send(async |rest| {
         let messages = pieces(header, rest, |chunk| ValidateBlueprintRequest {

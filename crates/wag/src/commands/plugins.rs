@@ -59,7 +59,7 @@ pub(super) async fn run(context: &mut Context<'_>, command: Plugins) -> Result<(
             context.ui.step("Valid", &wagon);
             context.ui.one(&plugin)
         }
-        Plugins::Pack(pack) => super::pack::run(context, &pack),
+        Plugins::Pack(pack) => super::pack::run(context, &pack).await,
     }
 }
 

@@ -1,20 +1,57 @@
 //! A plugin's source directory to a wagon.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use waggoner_python::{Interpreter, PackRequest, PackSource, interpreters};
+use waggoner_wagon::OsProperties;
 
 use super::SourceError;
 
+/// The Python that plugins were written for, where there are several.
+const PREFERRED: &str = "py311";
+
 /// Builds the wagon of a source directory into `to`, and returns its path.
-pub(crate) fn pack(source: &Utf8Path, to: &Utf8Path) -> Result<Utf8PathBuf, SourceError> {
-    let _ = to;
-    Err(SourceError::NoYaml(source.to_owned()))
+pub(crate) async fn pack(source: &Utf8Path, to: &Utf8Path) -> Result<Utf8PathBuf, SourceError> {
+    let cache = camino_tempfile::tempdir().map_err(SourceError::Pack)?;
+    let made = packed(source, cache.path()).await?;
+    let name = made.file_name().expect("a wagon has a name");
+    let wagon = to.join(name);
+    fs_err::create_dir_all(to).map_err(SourceError::Pack)?;
+    fs_err::copy(&made, &wagon).map_err(SourceError::Pack)?;
+    Ok(wagon)
 }
 
 /// Returns the wagon of a source directory from the cache, building it if the sources have changed.
-pub(crate) fn packed(
+pub(crate) async fn packed(
     source: &Utf8Path,
-    cache: Option<Utf8PathBuf>,
+    cache: &Utf8Path,
 ) -> Result<Utf8PathBuf, SourceError> {
-    let _ = cache;
-    pack(source, Utf8Path::new("."))
+    let request = PackRequest {
+        source: PackSource::Directory(source),
+        python: python().await?,
+        cache,
+        os: distribution(),
+        with: &[],
+    };
+    waggoner_python::pack(&request).await.map_err(|error| SourceError::Plugin(Box::new(error)))
+}
+
+async fn python() -> Result<&'static Interpreter, SourceError> {
+    let all = interpreters().await;
+    let preferred = all.iter().find(|python| python.tag == PREFERRED);
+    preferred.or_else(|| all.first()).ok_or(SourceError::NoPython)
+}
+
+/// This host's distribution, by `os-release(5)`.
+fn distribution() -> OsProperties {
+    let text = fs_err::read_to_string("/etc/os-release").unwrap_or_default();
+    let value = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        let (_, value) = lines.find(|(key, _)| *key == name)?;
+        Some(value.trim_matches('"').to_owned()).filter(|value| !value.is_empty())
+    };
+    OsProperties {
+        distribution: value("ID"),
+        distribution_version: value("VERSION_ID"),
+        distribution_release: value("VERSION_CODENAME"),
+    }
 }

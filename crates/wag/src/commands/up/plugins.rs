@@ -7,7 +7,7 @@ use crate::{
     client::Manager,
     commands::plugins::{list, upload},
     site::Site,
-    source::{Origin, Source, packed},
+    source::{Origin, Source, SourceError, packed},
 };
 
 /// Uploads what the blueprint imports, the manager lacks and `plugins/` holds. What is nowhere is
@@ -18,6 +18,8 @@ pub(super) async fn provide(
     site: Option<&Site>,
     source: &Source,
 ) -> Result<(), Error> {
+    let scratch = camino_tempfile::tempdir().map_err(SourceError::Pack)?;
+    let cache = site.map_or(scratch.path().to_owned(), |site| site.dir().join("cache"));
     let beside = source.found()?;
     for import in source.wanted(&beside)? {
         if has(manager, &import).await? {
@@ -27,9 +29,8 @@ pub(super) async fn provide(
         let wagon = match &found.origin {
             Origin::Wagon(wagon) => wagon.clone(),
             Origin::Directory(directory) => {
-                let cache = site.map(|site| site.dir().join("cache"));
                 ui.step("Packing", format!("{} of {directory}", found.package_name));
-                packed(directory, cache)?
+                packed(directory, &cache).await?
             }
         };
         let plugin = upload(manager, &wagon, &found.yamls, None).await?;

@@ -73,8 +73,7 @@ impl Store {
                 attempt::insert(tx, attempt)?;
             }
             for change in advance.instances {
-                let stored = instance::require(tx, &before.tenant, &change.id)?;
-                instance::apply(tx, &stored, change)?;
+                instance::apply(tx, &before.tenant, change)?;
             }
             for entry in &advance.events {
                 event::insert(tx, entry, advance.at)?;

@@ -253,3 +253,6 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

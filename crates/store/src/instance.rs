@@ -74,7 +74,7 @@ pub struct InstanceChange {
     pub state: Option<InstanceState>,
     /// All runtime properties. Absent leaves them.
     pub runtime_properties: Option<Map<String, Value>>,
-    /// All system properties. Absent leaves them.
+    /// System properties to put in the place of those of the same names; `null` takes one away.
     pub system_properties: Option<Map<String, Value>>,
 }
 
@@ -154,13 +154,9 @@ impl Store {
                 if is_stale(&stored, &update) {
                     return Ok(Err(stored));
                 }
-                let change = InstanceChange {
-                    id: update.id,
-                    state: update.state,
-                    runtime_properties: update.runtime_properties,
-                    system_properties: update.system_properties,
-                };
-                apply(tx, &stored, change).map(Ok)
+                let after = updated(stored.clone(), update);
+                put(tx, &stored, &after)?;
+                Ok(Ok(after))
             })
             .await?;
         judged.map_err(|stored| UpdateError::Conflict { stored: Box::new(stored), sent })
@@ -194,37 +190,41 @@ pub(crate) fn insert(connection: &Connection, instance: &NodeInstance) -> Result
     Ok(())
 }
 
-/// Applies a change to the row it was read from.
+/// Changes a node instance, whatever its version.
 pub(crate) fn apply(
     connection: &Connection,
-    stored: &NodeInstance,
+    tenant: &TenantName,
     change: InstanceChange,
-) -> Result<NodeInstance, Stop> {
+) -> Result<(), Stop> {
+    let stored = require(connection, tenant, &change.id)?;
     let after = changed(stored.clone(), change);
-    if after != *stored {
-        run(
-            connection,
-            "UPDATE node_instances
-             SET state = ?3, version = ?4, runtime_properties = ?5, system_properties = ?6
-             WHERE tenant = ?1 AND id = ?2",
-            params![
-                after.tenant.as_str(),
-                after.id,
-                after.state.as_str(),
-                after.version,
-                json_text(&after.runtime_properties),
-                json_text(&after.system_properties),
-            ],
-        )?;
-    }
-    Ok(after)
+    Ok(put(connection, &stored, &after)?)
 }
 
-pub(crate) fn require(
+/// Writes what has changed.
+fn put(
     connection: &Connection,
-    tenant: &TenantName,
-    id: &str,
-) -> Result<NodeInstance, Stop> {
+    before: &NodeInstance,
+    after: &NodeInstance,
+) -> rusqlite::Result<()> {
+    if after == before {
+        return Ok(());
+    }
+    let statement = "UPDATE node_instances
+         SET state = ?3, version = ?4, runtime_properties = ?5, system_properties = ?6
+         WHERE tenant = ?1 AND id = ?2";
+    let values = params![
+        after.tenant.as_str(),
+        after.id,
+        after.state.as_str(),
+        after.version,
+        json_text(&after.runtime_properties),
+        json_text(&after.system_properties),
+    ];
+    run(connection, statement, values).map(drop)
+}
+
+fn require(connection: &Connection, tenant: &TenantName, id: &str) -> Result<NodeInstance, Stop> {
     let query = "SELECT * FROM node_instances WHERE tenant = ?1 AND id = ?2";
     one(connection, query, params![tenant.as_str(), id], node_instance)?
         .ok_or_else(|| Stop::missing(Thing::of(tenant, Kind::NodeInstance, id)))
@@ -234,16 +234,34 @@ fn is_stale(stored: &NodeInstance, update: &InstanceUpdate) -> bool {
     stored.version > update.version && !update.force
 }
 
-fn changed(stored: NodeInstance, change: InstanceChange) -> NodeInstance {
-    let runtime_properties =
-        change.runtime_properties.unwrap_or_else(|| stored.runtime_properties.clone());
-    let moved = runtime_properties != stored.runtime_properties;
+fn updated(stored: NodeInstance, update: InstanceUpdate) -> NodeInstance {
+    let after = with_properties(stored, update.runtime_properties);
     NodeInstance {
-        state: change.state.unwrap_or(stored.state),
-        version: stored.version + i64::from(moved),
-        runtime_properties,
-        system_properties: change.system_properties.unwrap_or(stored.system_properties),
-        ..stored
+        state: update.state.unwrap_or(after.state),
+        system_properties: update.system_properties.unwrap_or(after.system_properties),
+        ..after
+    }
+}
+
+fn changed(stored: NodeInstance, change: InstanceChange) -> NodeInstance {
+    let mut after = with_properties(stored, change.runtime_properties);
+    for (name, value) in change.system_properties.into_iter().flatten() {
+        if value.is_null() {
+            after.system_properties.remove(&name);
+        } else {
+            after.system_properties.insert(name, value);
+        }
+    }
+    NodeInstance { state: change.state.unwrap_or(after.state), ..after }
+}
+
+/// Counts the version up if the properties really change.
+fn with_properties(stored: NodeInstance, properties: Option<Map<String, Value>>) -> NodeInstance {
+    match properties {
+        Some(runtime_properties) if runtime_properties != stored.runtime_properties => {
+            NodeInstance { version: stored.version + 1, runtime_properties, ..stored }
+        }
+        _ => stored,
     }
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use waggoner_types::plan::InstanceState;
 
-use super::{InstanceChange, InstanceUpdate, NodeInstance, changed, is_stale};
+use super::{InstanceChange, InstanceUpdate, NodeInstance, changed, is_stale, updated};
 
 /// An update by somebody who read the instance some versions ago.
 #[derive(Clone, Debug)]
@@ -56,15 +56,6 @@ fn update(asked: &Asked, read: &NodeInstance) -> InstanceUpdate {
     }
 }
 
-fn change(update: InstanceUpdate) -> InstanceChange {
-    InstanceChange {
-        id: update.id,
-        state: update.state,
-        runtime_properties: update.runtime_properties,
-        system_properties: update.system_properties,
-    }
-}
-
 proptest! {
     /// Who has not seen the newest properties does not overwrite them, unless forced; the version
     /// counts the real changes of properties and nothing else.
@@ -85,7 +76,7 @@ proptest! {
             }
             prop_assert!(asked.force || !missed, "{read:?} overwrote {stored:?}");
             let wanted = update.runtime_properties.clone();
-            let after = changed(stored.clone(), change(update));
+            let after = updated(stored.clone(), update);
             let moved = after.runtime_properties != stored.runtime_properties;
             prop_assert_eq!(after.version, stored.version + i64::from(moved));
             prop_assert_eq!(&after.runtime_properties, &wanted.unwrap_or(stored.runtime_properties));
@@ -113,4 +104,24 @@ fn a_version_from_the_future_is_no_conflict() {
     let ahead = NodeInstance { version: 9, ..instance() };
     let asked = Asked { behind: 0, force: false, properties: Some(1), state: None };
     assert!(!is_stale(&instance(), &update(&asked, &ahead)));
+}
+
+#[test]
+fn a_workflow_changes_the_system_properties_that_it_names() {
+    let map = |value: Value| value.as_object().cloned();
+    let stored = NodeInstance {
+        system_properties: map(json!({"kept": 1, "moved": 1, "gone": 1})).unwrap(),
+        ..instance()
+    };
+    let change = InstanceChange {
+        system_properties: map(json!({"moved": 2, "gone": null, "never": null, "new": 3})),
+        ..InstanceChange::default()
+    };
+    let after = changed(stored.clone(), change);
+    assert_eq!(Some(after.system_properties), map(json!({"kept": 1, "moved": 2, "new": 3})));
+    assert_eq!(after.version, 1);
+
+    let whole = update(&Asked { behind: 0, force: false, properties: None, state: None }, &stored);
+    let whole = InstanceUpdate { system_properties: map(json!({"new": 3})), ..whole };
+    assert_eq!(Some(updated(stored, whole).system_properties), map(json!({"new": 3})));
 }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::warn;
-use waggoner_link::{Accepted, Caller, Io, Listener, client_over};
+use waggoner_link::{Accepted, Io, Listener, client_over};
 use waggoner_task::CancellationToken;
 use waggoner_types::{AgentName, TenantName};
 
@@ -61,7 +61,6 @@ pub(crate) async fn hold(home: &Arc<Home>, io: Io, key: AgentKey) -> Result<(), 
     if let Some(serial) = denied(home, &io) {
         return Err(format!("its certificate, number {serial}, was denied when it was removed"));
     }
-    let Caller { .. } = io.caller();
     let (channel, life) = client_over(io).await.map_err(|error| Chain(&error).to_string())?;
     let held = session::hold(home, channel, key).await;
     // The reason of the connection itself, a refused certificate for one, says more than the call.

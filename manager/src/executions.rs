@@ -7,7 +7,7 @@
 //! ```
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 use uuid::Uuid;
-use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start};
+use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start, TaskNumber};
 use waggoner_store::execution::{Company, Execution};
 use waggoner_types::{CancelMode, DeploymentId, ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
@@ -89,7 +89,7 @@ pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, R
         finished_operations: 0,
     };
     home.store.create_execution(execution.clone(), Company::Alone).await.map_err(refused)?;
-    run(home, stage, engine, Event::Started);
+    run(home, stage, engine, Event::Started, HashSet::new());
     Ok(execution)
 }
 
@@ -147,6 +147,7 @@ async fn resume(home: &Arc<Home>, execution: Execution) -> Result<(), Refused> {
         ExecutionStatus::KillCancelling => Some(CancelMode::Kill),
         _ => None,
     };
+    let mut ended = HashSet::new();
     let (engine, event) = if execution.status == ExecutionStatus::Pending {
         (Engine::start(plan, &start).map_err(not_accepted)?, Event::Started)
     } else {
@@ -154,18 +155,19 @@ async fn resume(home: &Arc<Home>, execution: Execution) -> Result<(), Refused> {
         let rows: Vec<Row> = rows
             .collect::<Result<_, _>>()
             .map_err(|error| Refused::new(Reason::Internal, format!("its tasks: {error}")))?;
+        ended.extend(rows.iter().filter(|row| row.state.is_end()).map(|row| row.task));
         (Engine::restore(plan, &start, rows).map_err(not_accepted)?, Event::Restored { cancelling })
     };
     info!(execution = %execution.id, "going on with an execution");
-    run(home, stage, engine, event);
+    run(home, stage, engine, event, ended);
     Ok(())
 }
 
-fn run(home: &Arc<Home>, stage: Stage, engine: Engine, first: Event) {
+fn run(home: &Arc<Home>, stage: Stage, engine: Engine, first: Event, ended: HashSet<TaskNumber>) {
     let (happenings, inbox) = mpsc::channel(WAITING);
     let id = stage.scene.execution;
     home.executions.running().insert(id, happenings.clone());
-    let actor = Actor::new(Arc::clone(home), Arc::new(stage), engine, happenings, inbox);
+    let actor = Actor::new(Arc::clone(home), Arc::new(stage), engine, happenings, inbox, ended);
     let at_home = Arc::clone(home);
     home.tasks.spawn("execution", async move {
         let run = actor.run(first).await;

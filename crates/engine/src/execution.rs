@@ -20,15 +20,19 @@ use jiff::Timestamp;
 use waggoner_types::{CancelMode, plan::Plan};
 
 use crate::{
-    Effect, Event, EventType, Refusal, Row, Settings, Start, TaskNumber,
+    Effect, Event, EventType, ModificationRequest, Refusal, Row, Settings, Start, TaskNumber,
     graph::{Graph, GroupIx, TaskIx},
-    workflow::{Next, Site, Workflow},
-    world::World,
+    workflow::{Next, Past, Site, Workflow},
+    world::{InstanceIx, World},
 };
 
 mod advance;
+mod dispatch;
+mod finish;
+mod note;
 mod settle;
 mod turn;
+mod work;
 
 use turn::Turn;
 
@@ -53,6 +57,8 @@ pub struct Execution {
     dying: Vec<GroupIx>,
     /// The tasks that made the phase fail.
     errors: Vec<TaskIx>,
+    /// The instances whose failure in this phase was noted and passed over.
+    noted: BTreeSet<InstanceIx>,
     /// Nothing more is dispatched in this phase.
     is_closed: bool,
 
@@ -70,13 +76,17 @@ pub struct Execution {
 impl Execution {
     /// Accepts an execution. It begins with [`Event::Started`].
     pub fn start(plan: Arc<Plan>, start: &Start) -> Result<Self, Refusal> {
-        let world = World::new(Arc::clone(&plan), &start.instances)?;
-        let workflow = Workflow::new(start, &plan, &world)?;
+        let world = World::new(plan, &start.instances)?;
+        let workflow = Workflow::new(start, &world)?;
+        let mut settings = start.settings.clone();
+        if let Some(retries) = workflow.task_retries() {
+            settings.task_retries = retries;
+        }
         let mut execution = Self {
             name: start.workflow.clone(),
             workflow,
             world,
-            settings: start.settings.clone(),
+            settings,
             graph: Graph::default(),
             phase: 0,
             worklist: VecDeque::new(),
@@ -85,6 +95,7 @@ impl Execution {
             running: BTreeSet::new(),
             dying: Vec::new(),
             errors: Vec::new(),
+            noted: BTreeSet::new(),
             is_closed: false,
             cancelling: None,
             killed_by: None,
@@ -94,6 +105,16 @@ impl Execution {
         };
         execution.build(Ok(()))?;
         Ok(execution)
+    }
+
+    /// Says which deployment modification has to be made before the execution is started, so
+    /// that it can be put into [`Start::modification`]. Most workflows need none.
+    pub fn modification(
+        plan: Arc<Plan>,
+        start: &Start,
+    ) -> Result<Option<ModificationRequest>, Refusal> {
+        let world = World::new(plan, &start.instances)?;
+        Workflow::modification(start, &world)
     }
 
     /// Brings an execution back to where its rows left it. It goes on with [`Event::Restored`].
@@ -136,6 +157,11 @@ impl Execution {
     /// Says whether the execution has ended.
     pub fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// How many operations the task graph has, as far as it is known: a later phase may add some.
+    pub fn operations(&self) -> usize {
+        self.graph.calls().len()
     }
 
     /// How many operations are out.
@@ -223,8 +249,10 @@ impl Execution {
     /// Builds the next phase and puts what waits for nothing on the worklist.
     fn build(&mut self, last: Result<(), String>) -> Result<Next, Refusal> {
         let first = self.graph.len();
+        let noted = std::mem::take(&mut self.noted);
+        let past = Past { phase: self.phase, last, noted };
         let mut site = Site { graph: &mut self.graph, world: &self.world };
-        let next = self.workflow.phase(self.phase, last, &mut site)?;
+        let next = self.workflow.phase(past, &mut site)?;
         if let Some(instances) = self.graph.cycle(first) {
             let id = |instance| self.world.instance(instance).id.clone();
             return Err(Refusal::Cycle {

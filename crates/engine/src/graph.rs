@@ -52,7 +52,7 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) number: TaskNumber,
-    pub(crate) group: Option<GroupIx>,
+    pub(crate) group: GroupIx,
     /// Which attempt at the group it belongs to.
     pub(crate) round: u16,
     pub(crate) waits_for: u32,
@@ -77,6 +77,8 @@ pub(crate) enum Work {
 pub(crate) enum Action {
     SetState(InstanceIx, InstanceState),
     Tell(InstanceIx, Cow<'static, str>),
+    /// The instance is well again.
+    SetHealed(InstanceIx),
 }
 
 /// One element of a group's sequence.
@@ -116,9 +118,7 @@ pub(crate) enum Rule {
     /// The instance is uninstalled again, `subgraph_retries` times.
     Uninstall,
     /// It is noted, and what waits goes on.
-    Heal,
-    /// It is noted, and what waits goes on.
-    Update,
+    Note,
 }
 
 // === impl TaskIx ===
@@ -132,6 +132,11 @@ impl TaskIx {
 // === impl Graph ===
 
 impl Graph {
+    /// The operations, by number.
+    pub(crate) fn calls(&self) -> &HashMap<TaskNumber, TaskIx> {
+        &self.calls
+    }
+
     /// Bits of a number that count the tasks of a round; above them is the number of the
     /// group's end, and above that, from bit 48, the round.
     const ROUND_BITS: u32 = 16;
@@ -179,18 +184,11 @@ impl Graph {
         self.tasks[first..].iter().zip(first..).map(|(task, at)| (ix(at), task))
     }
 
-    /// The group that the task belongs to, if its round is over.
+    /// Says whether a task of its group has failed, or the group has begun again since.
     pub(crate) fn is_dead(&self, task: TaskIx) -> bool {
         let task = self.task(task);
-        task.group.is_some_and(|group| {
-            let group = self.group(group);
-            group.failed.is_some() || group.round != task.round
-        })
-    }
-
-    /// Adds a task that belongs to no group.
-    pub(crate) fn add_call(&mut self, call: Call) -> TaskIx {
-        self.push(None, Work::Call(Box::new(call)))
+        let group = self.group(task.group);
+        group.failed.is_some() || group.round != task.round
     }
 
     /// Adds an empty group.
@@ -209,8 +207,8 @@ impl Graph {
             tasks: first..first + 2,
             last: vec![ix(first)],
         });
-        self.push(Some(group), Work::Begin);
-        self.push(Some(group), Work::End);
+        self.push(group, Work::Begin);
+        self.push(group, Work::End);
         group
     }
 
@@ -227,7 +225,7 @@ impl Graph {
         }
         let before = std::mem::take(&mut self.group_mut(group).last);
         for work in works {
-            let task = self.push(Some(group), work);
+            let task = self.push(group, work);
             for earlier in &before {
                 self.wait(task, *earlier);
             }
@@ -278,7 +276,7 @@ impl Graph {
         let base = (round << 48) | (self.task(end).number.0 << Self::ROUND_BITS);
         self.task_mut(end).round = self.group(group).round;
         self.round = Some(base..base + (1 << Self::ROUND_BITS));
-        let begin = self.push(Some(group), Work::Begin);
+        let begin = self.push(group, Work::Begin);
         self.group_mut(group).last = vec![begin];
         begin
     }
@@ -294,7 +292,7 @@ impl Graph {
         own.filter_map(move |at| {
             let task = ix(at);
             let call = self.call(task)?;
-            (self.task(task).group == Some(group)).then_some((task, call))
+            (self.task(task).group == group).then_some((task, call))
         })
     }
 
@@ -326,7 +324,7 @@ impl Graph {
         let mut instances = Vec::new();
         let start = at;
         loop {
-            instances.extend(self.instance_of(ix(first + at)));
+            instances.push(self.group(self.task(ix(first + at)).group).instance);
             at = *back.get(&at)?;
             if at == start {
                 break;
@@ -340,26 +338,19 @@ impl Graph {
         Some(instances)
     }
 
-    fn instance_of(&self, task: TaskIx) -> Option<InstanceIx> {
-        let group = self.task(task).group;
-        group
-            .map(|group| self.group(group).instance)
-            .or_else(|| self.call(task).map(|call| call.instance))
-    }
-
-    fn push(&mut self, group: Option<GroupIx>, work: Work) -> TaskIx {
+    fn push(&mut self, group: GroupIx, work: Work) -> TaskIx {
         let task = ix(self.tasks.len());
-        let number = match &mut self.round {
-            Some(round) => TaskNumber(round.next().expect("a life has under 65,536 tasks")),
-            None => {
-                self.next += 1;
-                TaskNumber(self.next - 1)
-            }
+        let own = self.round.as_mut().map(Iterator::next);
+        let number = match own {
+            Some(number) => number.expect("a life has under 65,536 tasks"),
+            None => self.next,
         };
+        self.next += u64::from(own.is_none());
+        let number = TaskNumber(number);
         if matches!(work, Work::Call(_)) {
             self.calls.insert(number, task);
         }
-        let round = group.map_or(0, |group| self.group(group).round);
+        let round = self.group(group).round;
         let then = Vec::new();
         self.tasks.push(Task { number, group, round, waits_for: 0, is_done: false, then, work });
         task

@@ -1,6 +1,10 @@
 //! The actor of one execution: an event, a turn of the engine, one transaction, then its effects.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -8,7 +12,7 @@ use tokio::{sync::mpsc, time};
 use tracing::error;
 use waggoner_engine::{Dispatch, Effect, Event, Execution as Engine, Finish, TaskNumber, Told};
 use waggoner_store::{
-    advance::{Advance, StatusChange},
+    advance::{Advance, Progress, StatusChange},
     event::{Entry, EntryKind, Origin},
     execution::{Operation, Task},
     instance::InstanceChange,
@@ -43,6 +47,8 @@ pub(crate) struct Actor {
     inbox: mpsc::Receiver<Happening>,
     /// Cancels the attempts that are out.
     attempts: HashMap<(TaskNumber, u32), CancellationToken>,
+    /// The operations that have ended.
+    ended: HashSet<TaskNumber>,
     wake_at: Option<Timestamp>,
     status: ExecutionStatus,
 }
@@ -64,10 +70,11 @@ impl Actor {
         engine: Engine,
         happenings: mpsc::Sender<Happening>,
         inbox: mpsc::Receiver<Happening>,
+        ended: HashSet<TaskNumber>,
     ) -> Self {
         let status = ExecutionStatus::Pending;
         let attempts = HashMap::new();
-        Self { home, stage, engine, happenings, inbox, attempts, wake_at: None, status }
+        Self { home, stage, engine, happenings, inbox, attempts, ended, wake_at: None, status }
     }
 
     /// Runs until the execution has ended, or the manager stops.
@@ -154,14 +161,19 @@ impl Actor {
         };
         for effect in effects {
             match effect {
-                Effect::Save(row) => turn.advance.tasks.push(Task {
-                    number: row.task.0,
-                    status: row.state.as_str().to_owned(),
-                    operation: None,
-                    retry: row.retry_number,
-                    not_before: row.not_before,
-                    state: serde_json::to_value(&row).expect("a row is JSON"),
-                }),
+                Effect::Save(row) => {
+                    if row.state.is_end() {
+                        self.ended.insert(row.task);
+                    }
+                    turn.advance.tasks.push(Task {
+                        number: row.task.0,
+                        status: row.state.as_str().to_owned(),
+                        operation: None,
+                        retry: row.retry_number,
+                        not_before: row.not_before,
+                        state: serde_json::to_value(&row).expect("a row is JSON"),
+                    });
+                }
                 Effect::Dispatch(dispatch) => {
                     if !dispatch.again {
                         turn.advance.operations.push(self.operation(&dispatch, now));
@@ -195,6 +207,12 @@ impl Actor {
                 }
             }
         }
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let finished = count(self.ended.len());
+        turn.advance.progress = Some(Progress {
+            total_operations: count(self.engine.operations()).max(finished),
+            finished_operations: finished,
+        });
         turn
     }
 

@@ -96,7 +96,7 @@ impl<'b> Builder<'b> {
         put("policy_types", policies::types_json(&policy_types, "properties"));
         put("policy_triggers", policies::types_json(&triggers, "parameters"));
         let (policies, scaling_groups) =
-            self.policies(&section(tree, "policies"), &groups, &nodes.nodes);
+            self.policies(&section(tree, "policies"), &groups, &nodes.list);
         put("groups", Json::Object(groups));
         put("policies", policies);
         put("scaling_groups", scaling_groups);
@@ -105,7 +105,7 @@ impl<'b> Builder<'b> {
         put("workflow_plugins_to_install", workflow_plugins);
         put("deployment_plugins_to_install", Json::Array(nodes.central_plugins));
         put("host_agent_plugins_to_install", Json::Array(nodes.agent_plugins));
-        put("nodes", Json::Array(nodes.nodes));
+        put("nodes", Json::Array(nodes.list));
         put("outputs", simple::values(&section(tree, "outputs")));
         put("capabilities", simple::values(&section(tree, "capabilities")));
         put("labels", self.labels(&section(tree, "labels"), "labels"));

@@ -1,7 +1,7 @@
 //! Refuses what does not have the shape of a blueprint: every place, in one run.
 
 use crate::{
-    Kind, Refusal,
+    Refusal,
     diagnostic::{Findings, Place},
     nearest,
     schema::{Element, Shape},
@@ -9,23 +9,40 @@ use crate::{
     version::Version,
 };
 
-/// Compares `tree` with the table and reports every difference.
+/// Words of a later version, to be reported when nothing worse is found.
+#[derive(Debug, Default)]
+pub(crate) struct Premature(Vec<(Place, String, Refusal)>);
+
+/// Compares `tree` with the table and reports every difference; returns the words of later
+/// versions.
 ///
-/// `version` is `None` when words of later versions are let through.
+/// `version` is `None` when those are let through.
 pub(crate) fn check(
     tree: &Tree,
     element: &'static Element,
     version: Option<Version>,
     findings: &mut Findings,
-) {
-    let mut checker = Checker { version, findings, path: vec![] };
+) -> Premature {
+    let mut checker = Checker { version, findings, premature: Premature::default(), path: vec![] };
     checker.element(tree, tree.place, element);
+    checker.premature
 }
 
 struct Checker<'c> {
     version: Option<Version>,
     findings: &'c mut Findings,
+    premature: Premature,
     path: Vec<String>,
+}
+
+// === impl Premature ===
+
+impl Premature {
+    pub(crate) fn report(self, findings: &mut Findings) {
+        for (place, path, refusal) in self.0 {
+            findings.report(place, &path, refusal);
+        }
+    }
 }
 
 // === impl Checker ===
@@ -112,8 +129,7 @@ impl Checker<'_> {
         if let (Some(version), Some(least)) = (self.version, element.since) {
             let what = format!("`{}`", self.path.last().map_or("", String::as_str));
             if let Err(refusal) = version.require(least, &what) {
-                debug_assert_eq!(refusal.kind, Kind::Logic);
-                self.report(place, refusal);
+                self.premature.0.push((place, self.path.join("."), refusal));
             }
         }
     }

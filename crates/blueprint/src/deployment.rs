@@ -2,12 +2,10 @@
 //!
 //! Source: `dsl_parser/tasks.py`, `prepare_deployment_plan`.
 
-use std::collections::{BTreeSet, HashMap};
-
 use serde_json::{Map as Object, Value as Json};
 
 use crate::{
-    Ids, Kind, Plan, Refusal, Values, code, constraint, function,
+    Ids, Kind, Plan, Refusal, TakenIds, Values, code, constraint, function,
     function::dependency,
     instances, nearest,
     property::{DataTypes, Judge, is_truthy, schema_of_json},
@@ -27,7 +25,7 @@ pub struct Request<'r> {
     /// Says whether a secret is there. A plan that needs secrets needs this.
     pub has_secret: Option<&'r dyn Fn(&str) -> bool>,
     /// The instance ids that are taken, by node.
-    pub taken_ids: HashMap<String, BTreeSet<String>>,
+    pub taken_ids: TakenIds,
 }
 
 /// Fills in inputs, evaluates what is known, and makes the node instances.

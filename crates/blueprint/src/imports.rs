@@ -22,9 +22,12 @@ use self::{
     statement::Statement,
 };
 use crate::{
-    Options, Refusal, Resolver, code,
+    Options, Refusal, Resolver,
+    check::check,
+    code,
     diagnostic::{Findings, Place},
     namespace,
+    schema::DSL_DEFINITIONS,
     tree::Tree,
     version::Version,
 };
@@ -72,6 +75,10 @@ impl Run<'_> {
     pub(crate) fn merge(&mut self, text: &str, location: &str) -> Result<Merged, Fault> {
         let main = self.read(text, location)?;
         let version = main_version(&main)?;
+        if let Some(definitions) = main.get("dsl_definitions") {
+            let version = Some(version).filter(|_| self.options.check_versions);
+            check(definitions, &DSL_DEFINITIONS, version, self.findings).report(self.findings);
+        }
         let mut blueprints = Blueprints::new();
         let imported = self.collect(main, location, version, &mut blueprints)?;
         let tree = self.combine(imported, version, &blueprints)?;

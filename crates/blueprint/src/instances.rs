@@ -16,7 +16,7 @@ mod plan_graph;
 mod previous;
 mod relate;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map as Object, Value as Json};
 
@@ -57,6 +57,9 @@ struct Link {
     is_group: bool,
 }
 
+/// Instance ids that are not to be given again, by node.
+pub type TakenIds = BTreeMap<String, BTreeSet<String>>;
+
 type InstanceGraph = Graph<Instance, Link>;
 
 /// What is known while instances are made.
@@ -64,7 +67,7 @@ struct Making<'m> {
     plan: &'m PlanGraph,
     ids: &'m mut dyn Ids,
     /// The ids that are taken, by node.
-    taken: HashMap<String, BTreeSet<String>>,
+    taken: TakenIds,
     made: InstanceGraph,
 }
 
@@ -73,7 +76,7 @@ struct Making<'m> {
 pub fn create_node_instances(
     plan: &mut Json,
     ids: &mut dyn Ids,
-    taken: HashMap<String, BTreeSet<String>>,
+    taken: TakenIds,
 ) -> Result<(), Refusal> {
     let graph = PlanGraph::of(&plan["nodes"], &plan["scaling_groups"])?;
     let mut making = Making { plan: &graph, ids, taken, made: InstanceGraph::default() };

@@ -43,7 +43,7 @@ pub use self::{
         Scope, Storage, evaluate, evaluate_capabilities, evaluate_node, evaluate_outputs,
         nested_value,
     },
-    instances::{Ids, SeededIds, create_node_instances, modify_deployment},
+    instances::{Ids, SeededIds, TakenIds, create_node_instances, modify_deployment},
     parse::{Blueprint, Options, Plan, parse, validate},
     refusal::{Kind, Refusal},
     resolver::{FetchError, Fetched, Location, NoImports, PluginImport, PluginLabels, Resolver},

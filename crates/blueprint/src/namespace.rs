@@ -110,14 +110,14 @@ fn dict(
 
 fn leaf(tree: &mut Tree, element: &Element, types: Types, namespace: &str) {
     match &mut tree.value {
-        Content::Str(text) if types.has("string") => {
-            if element.is_named
+        Content::Str(text)
+            if types.has("string")
+                && element.is_named
                 && !tree.is_done
                 && !primitive::is_primitive(text)
-                && !is_core_name(text)
-            {
-                *text = prefix(namespace, text);
-            }
+                && !is_core_name(text) =>
+        {
+            *text = prefix(namespace, text);
         }
         Content::Map(_) => functions(tree, namespace),
         _ => {}
@@ -167,9 +167,9 @@ fn rename_argument(value: &mut Tree, namespace: &str, is_node: bool) {
         },
         _ => return,
     };
-    if let Content::Str(name) = &mut first.value {
-        if !(is_node && matches!(name.as_str(), "SELF" | "SOURCE" | "TARGET")) {
-            *name = prefix(namespace, name);
-        }
+    if let Content::Str(name) = &mut first.value
+        && !(is_node && matches!(name.as_str(), "SELF" | "SOURCE" | "TARGET"))
+    {
+        *name = prefix(namespace, name);
     }
 }

@@ -87,7 +87,7 @@ fn run(
         }
     };
     let version = Some(merged.version).filter(|_| options.check_versions);
-    check(&merged.tree, &BLUEPRINT, version, findings);
+    let premature = check(&merged.tree, &BLUEPRINT, version, findings);
     if !findings.is_empty() {
         return None;
     }
@@ -95,6 +95,7 @@ fn run(
     bases.extend(options.script_bases.iter().cloned());
     let builder = Builder::new(findings, resolver, version, bases);
     let mut plan = builder.plan(&merged.tree, merged.version);
+    premature.report(findings);
     if !findings.is_empty() {
         return None;
     }

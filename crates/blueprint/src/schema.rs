@@ -8,7 +8,7 @@ mod nodes;
 mod parts;
 mod sections;
 
-pub(crate) use self::sections::BLUEPRINT;
+pub(crate) use self::sections::{BLUEPRINT, DSL_DEFINITIONS};
 
 use crate::version::Version;
 

@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 
 use cases::{Case, Outcome};
 
-/// How many cases of each kind agree. These numbers only rise.
-const AGREEING: [(&str, usize); 4] = [
-    ("parse", 570),
-    ("prepare_deployment_plan", 104),
-    ("create_deployment_plan", 138),
-    ("modify_deployment", 37),
+/// Cases that a recording cannot repeat, by test, and why.
+const LEFT_OUT: [(&str, &str); 4] = [
+    ("PluginPropertiesImporterTest::test_basic", "the text its mocked resolver answers"),
+    ("PluginPropertiesImporterTest::test_no_properties", "the text its mocked resolver answers"),
+    ("PluginPropertiesImporterTest::test_valid_properties", "the text its mocked resolver answers"),
+    ("test_validate_secrets_unexpected_exception", "the exception its Python function raises"),
 ];
 
 #[test]
@@ -31,29 +31,29 @@ fn recorded_cases_agree() {
         return;
     };
     let wanted = std::env::var("WAGGONER_CASE").ok();
+    let is_wanted = |case: &&Case| wanted.as_ref().is_none_or(|it| case.test().contains(it));
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for case in
-        cases.iter().filter(|case| wanted.as_ref().is_none_or(|it| case.test().contains(it)))
-    {
+    let mut differing = vec![];
+    for case in cases.iter().filter(is_wanted) {
         let count = counts.entry(case.kind()).or_default();
         count.1 += 1;
-        match case.run() {
-            Outcome::Agrees => count.0 += 1,
-            Outcome::Differs(how) => {
-                eprintln!("{} #{} {}: {how}", case.kind(), case.seq(), case.test());
-                if wanted.is_some() {
-                    eprintln!("{}", case.shown());
-                }
+        let left_out = LEFT_OUT.iter().find(|(test, _)| case.test().ends_with(test));
+        match (case.run(), left_out) {
+            (Outcome::Agrees, _) => count.0 += 1,
+            (Outcome::Differs(_), Some((test, what))) => eprintln!("left out {test}: needs {what}"),
+            (Outcome::Differs(how), None) => {
+                let text = if wanted.is_some() { case.shown() } else { String::new() };
+                differing.push(format!(
+                    "{} #{} {}: {how}\n{text}",
+                    case.kind(),
+                    case.seq(),
+                    case.test()
+                ));
             }
         }
     }
     for (kind, (agreeing, all)) in &counts {
         eprintln!("{kind}: {agreeing} of {all} agree");
     }
-    if wanted.is_none() {
-        for (kind, least) in AGREEING {
-            let agreeing = counts.get(kind).map_or(0, |count| count.0);
-            assert!(agreeing >= least, "{kind}: {agreeing} agree, {least} did before");
-        }
-    }
+    assert!(differing.is_empty(), "{} cases differ:\n{}", differing.len(), differing.join(""));
 }

@@ -17,7 +17,7 @@ use crate::{Refusal, code, order::order, tree::Tree};
 #[derive(Default)]
 pub(super) struct Nodes {
     pub(super) names: Vec<String>,
-    pub(super) nodes: Vec<Json>,
+    pub(super) list: Vec<Json>,
     /// Plugins for the manager's agent, and for the agents of hosts.
     pub(super) central_plugins: Vec<Json>,
     pub(super) agent_plugins: Vec<Json>,
@@ -70,7 +70,7 @@ impl Builder<'_> {
         }
         let nodes: Vec<Json> = names.iter().filter_map(|name| made.remove(name)).collect();
         let is_complete = nodes.len() == names.len();
-        let mut nodes = Nodes { names, nodes, ..Nodes::default() };
+        let mut nodes = Nodes { names, list: nodes, ..Nodes::default() };
         if is_complete {
             self.assign_plugins(&mut nodes, tree, node_types);
         }
@@ -81,8 +81,8 @@ impl Builder<'_> {
     fn assign_plugins(&mut self, all: &mut Nodes, tree: &Tree, node_types: &NodeTypes) {
         let index: HashMap<&str, usize> =
             all.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-        let mut used: Vec<Used> = vec![Used::new(); all.nodes.len()];
-        for (at, node) in all.nodes.iter().enumerate() {
+        let mut used: Vec<Used> = vec![Used::new(); all.list.len()];
+        for (at, node) in all.list.iter().enumerate() {
             self.use_plugins(&node["operations"], &mut used[at]);
             for relationship in node["relationships"].as_array().into_iter().flatten() {
                 self.use_plugins(&relationship["source_operations"], &mut used[at]);
@@ -93,7 +93,7 @@ impl Builder<'_> {
             }
         }
         let host_of: Vec<Option<&str>> =
-            all.nodes.iter().map(|node| node["host_id"].as_str()).collect();
+            all.list.iter().map(|node| node["host_id"].as_str()).collect();
         let mut on_host: HashMap<String, IndexMap<String, Json>> = HashMap::new();
         for (used, host) in used.iter().zip(&host_of) {
             let Some(host) = host else { continue };
@@ -112,7 +112,7 @@ impl Builder<'_> {
             .collect();
         let mut central = IndexMap::new();
         let mut agents = IndexMap::new();
-        for (node, used) in all.nodes.iter_mut().zip(used) {
+        for (node, used) in all.list.iter_mut().zip(used) {
             let of_node: IndexMap<_, _> =
                 with_executor(&used, "central_deployment_agent").collect();
             node["deployment_plugins_to_install"] = json!(of_node.values().collect::<Vec<_>>());

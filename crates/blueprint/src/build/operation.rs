@@ -85,17 +85,15 @@ impl Builder<'_> {
             );
             return Err(Refusal::logic(code::RESERVED_SCRIPT_INPUT, message));
         }
-        match self.plugins.keys().find(|name| name.ends_with(SCRIPT_PLUGIN)) {
-            Some(plugin) => Ok(Mapping::Script { plugin: plugin.clone(), input }),
-            None => {
-                let message = format!(
-                    "the {} `{}` runs a script, but no script plugin is defined: import \
-                     `cloudify/types/types.yaml`",
-                    of.kind, of.name
-                );
-                Err(Refusal::logic(code::NO_SCRIPT_PLUGIN, message))
-            }
+        if let Some(plugin) = self.plugins.keys().find(|name| name.ends_with(SCRIPT_PLUGIN)) {
+            return Ok(Mapping::Script { plugin: plugin.clone(), input });
         }
+        let message = format!(
+            "the {} `{}` runs a script, but no script plugin is defined: import \
+             `cloudify/types/types.yaml`",
+            of.kind, of.name
+        );
+        Err(Refusal::logic(code::NO_SCRIPT_PLUGIN, message))
     }
 
     fn has_script(&self, path: &str) -> bool {

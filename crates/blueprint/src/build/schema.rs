@@ -166,15 +166,11 @@ impl Builder<'_> {
     fn check_constraint(&self, tree: &Tree, input: &str, owner: Owner) -> Result<(), Refusal> {
         let fields = tree.as_map().map(indexmap::IndexMap::len).unwrap_or_default();
         if fields > 1 {
-            match (self.version, owner) {
-                (Some(version), Owner::Input) => {
-                    version.require(Version::V1_5, "a constraint with an `error_message`")?;
-                }
-                _ => {
-                    let message = "each constraint is a dict of its own in the list";
-                    return Err(Refusal::logic(code::UNKNOWN_TYPE, message));
-                }
-            }
+            let (Some(version), Owner::Input) = (self.version, owner) else {
+                let message = "each constraint is a dict of its own in the list";
+                return Err(Refusal::logic(code::UNKNOWN_TYPE, message));
+            };
+            version.require(Version::V1_5, "a constraint with an `error_message`")?;
         }
         let name = tree.entries().map(|(name, _)| name).find(|name| *name != "error_message");
         let arguments = name.and_then(|name| tree.as_map()?.get(name));

@@ -68,22 +68,31 @@ fn all(
     spot: &Spot,
 ) -> Result<Rc<Vec<Rc<Json>>>, Refusal> {
     let node = match meant(word, &spot.context) {
-        None => word.to_owned(),
-        Some(Some(id)) => run.instance(&id)?["node_id"].as_str().unwrap_or_default().to_owned(),
-        Some(None) => {
+        Meant::Node => word.to_owned(),
+        Meant::Instance(Some(id)) => {
+            run.instance(&id)?["node_id"].as_str().unwrap_or_default().to_owned()
+        }
+        Meant::Instance(None) => {
             return Err(call.refusal(format!("`{word}` means nothing in `{}`", spot.path)));
         }
     };
     run.instances_of(&node)
 }
 
-/// The instance that a word stands for: `None` when it is a node's name.
-fn meant(word: &str, context: &Context) -> Option<Option<String>> {
+/// What a word means as the name of a node.
+enum Meant {
+    /// This instance, if the context has it.
+    Instance(Option<String>),
+    /// The word is a node's name.
+    Node,
+}
+
+fn meant(word: &str, context: &Context) -> Meant {
     match word {
-        "SELF" => Some(context.self_instance.clone()),
-        "SOURCE" => Some(context.source_instance.clone()),
-        "TARGET" => Some(context.target_instance.clone()),
-        _ => None,
+        "SELF" => Meant::Instance(context.self_instance.clone()),
+        "SOURCE" => Meant::Instance(context.source_instance.clone()),
+        "TARGET" => Meant::Instance(context.target_instance.clone()),
+        _ => Meant::Node,
     }
 }
 
@@ -131,12 +140,12 @@ fn resolve(
         }
     }
     match meant(word, context) {
-        Some(Some(id)) => run.instance(&id),
-        Some(None) => match (&context.node, word) {
+        Meant::Instance(Some(id)) => run.instance(&id),
+        Meant::Instance(None) => match (&context.node, word) {
             (Some(node), "SELF") => by_name(run, call, node, context),
             _ => Err(call.refusal(format!("`{word}` means nothing here"))),
         },
-        None => by_name(run, call, word, context),
+        Meant::Node => by_name(run, call, word, context),
     }
 }
 

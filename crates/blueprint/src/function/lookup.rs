@@ -67,7 +67,7 @@ pub(crate) fn describe(path: &[Json]) -> String {
     let mut text = String::new();
     for (at, key) in path.iter().enumerate() {
         match key {
-            Json::Number(index) if at > 0 => text += &format!("[{index}]"),
+            Json::Number(index) if at > 0 => text.extend(["[", &index.to_string(), "]"]),
             key => {
                 text += if at == 0 { "" } else { "." };
                 text += &python_text(key);

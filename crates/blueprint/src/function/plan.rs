@@ -22,8 +22,8 @@ pub(crate) struct Known {
     nodes: HashMap<String, Json>,
 }
 
-struct PlanTime<'k> {
-    known: &'k Known,
+struct PlanTime {
+    known: Known,
     /// Whether everything is left for run time.
     leaves_all: bool,
     /// Whether something was left in the inputs of the operation at hand.
@@ -35,7 +35,7 @@ struct PlanTime<'k> {
 /// left are marked.
 pub(crate) fn fill_in(plan: &mut Json, leave_all: bool) -> Result<(), Refusal> {
     let known = Known::of(plan);
-    scan::plan(plan, &mut PlanTime { known: &known, leaves_all: leave_all, left: false, depth: 0 })
+    scan::plan(plan, &mut PlanTime { known, leaves_all: leave_all, left: false, depth: 0 })
 }
 
 // === impl Known ===
@@ -64,6 +64,12 @@ impl Known {
 
     pub(crate) fn has_node(&self, name: &str) -> bool {
         self.nodes.contains_key(name)
+    }
+
+    fn set(&mut self, node: &str, property: &str, value: &Json) {
+        if let Some(known) = self.nodes.get_mut(node).and_then(|known| known.get_mut(property)) {
+            known.clone_from(value);
+        }
     }
 
     fn node(&self, name: &str) -> Result<&Json, Refusal> {
@@ -118,15 +124,26 @@ impl Known {
 
 // === impl PlanTime ===
 
-impl Visit for PlanTime<'_> {
+impl Visit for PlanTime {
     fn visit(&mut self, values: &mut Json, spot: &Spot) -> Result<bool, Refusal> {
         self.left = false;
-        evaluate::children(self, values, spot)?;
+        let node = spot.context.node.as_deref().filter(|_| spot.path.ends_with(".properties"));
+        match (node, values) {
+            // What is evaluated later sees what was evaluated before.
+            (Some(node), Json::Object(properties)) if spot.part == Part::Node => {
+                for (name, value) in properties {
+                    let evaluated = evaluate::value(self, value.take(), &spot.key(name))?;
+                    self.known.set(node, name, &evaluated);
+                    *value = evaluated;
+                }
+            }
+            (_, values) => evaluate::children(self, values, spot)?,
+        }
         Ok(self.left)
     }
 }
 
-impl Evaluate for PlanTime<'_> {
+impl Evaluate for PlanTime {
     fn call(&mut self, call: &Call, raw: &Json, spot: &mut Spot) -> Result<Json, Refusal> {
         if self.leaves_all || !call.name.is_static() {
             self.left |= spot.context.in_operation;

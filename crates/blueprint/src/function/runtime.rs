@@ -123,14 +123,10 @@ impl<'s> RunTime<'s> {
     fn secret(&mut self, call: &Call) -> Result<Json, Refusal> {
         let [name, path @ ..] = call.list() else { return Err(call.refusal("no arguments")) };
         let name = python_text(name);
-        let secret = match self.secrets.get(&name) {
-            Some(secret) => secret.clone(),
-            None => {
-                let secret = self.storage.secret(&name)?;
-                self.secrets.insert(name.clone(), secret.clone());
-                secret
-            }
-        };
+        if !self.secrets.contains_key(&name) {
+            self.secrets.insert(name.clone(), self.storage.secret(&name)?);
+        }
+        let secret = self.secrets[&name].clone();
         if !call.arguments.is_array() {
             return Ok(Json::String(secret));
         }

@@ -7,14 +7,12 @@ use waggoner_yaml::python_float;
 
 /// Writes a value as `str()` does: text as it is, the rest as `repr()`.
 pub(crate) fn python_text(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        _ => {
-            let mut written = String::new();
-            repr(value, &mut written);
-            written
-        }
+    if let Json::String(text) = value {
+        return text.clone();
     }
+    let mut written = String::new();
+    repr(value, &mut written);
+    written
 }
 
 fn repr(value: &Json, out: &mut String) {

@@ -252,7 +252,7 @@ fn merge_relationships(there: &mut Tree, new: Tree) -> bool {
     if !known.contains_key(FIELD) {
         return false;
     }
-    if !(known.len() == 1 && (is_template || new_is_only) || new_is_only) {
+    if !(new_is_only || known.len() == 1 && is_template) {
         return false;
     }
     for (key, field) in fields {

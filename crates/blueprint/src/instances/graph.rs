@@ -26,12 +26,11 @@ impl<N, E> Default for Graph<N, E> {
 impl<N, E> Graph<N, E> {
     /// Adds a node; one that is there keeps its edges.
     pub(super) fn add(&mut self, name: &str, node: N) {
-        match self.nodes.get_mut(name) {
-            Some(slot) => slot.node = node,
-            None => {
-                let slot = Slot { node, out: IndexMap::new(), from: vec![] };
-                self.nodes.insert(name.to_owned(), slot);
-            }
+        if let Some(slot) = self.nodes.get_mut(name) {
+            slot.node = node;
+        } else {
+            let slot = Slot { node, out: IndexMap::new(), from: vec![] };
+            self.nodes.insert(name.to_owned(), slot);
         }
     }
 

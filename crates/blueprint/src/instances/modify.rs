@@ -1,6 +1,6 @@
 //! Scaling a deployment: which instances come, which go, and whom that touches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map as Object, Value as Json, json};
 
@@ -45,10 +45,10 @@ pub fn modify_deployment(
     let old = &previous.all;
     let added = nodes_not_in(new, old);
     let removed = nodes_not_in(old, new);
-    let added_and_related = described(new, added, &contained, "added");
-    let removed_and_related = described(old, removed, &previous.contained, "removed");
-    let extended = described(new, edges_not_in(new, old), &contained, "extended");
-    let reduced = described(old, edges_not_in(old, new), &previous.contained, "reduced");
+    let added_and_related = described(&added, &contained, "added");
+    let removed_and_related = described(&removed, &previous.contained, "removed");
+    let extended = described(&edges_not_in(new, old), &contained, "extended");
+    let reduced = described(&edges_not_in(old, new), &previous.contained, "reduced");
     Ok(json!({
         "extended_and_related": without(extended, &added_and_related),
         "reduced_and_related": without(reduced, &removed_and_related),
@@ -193,17 +193,17 @@ impl Part {
     }
 }
 
-fn described(_: &InstanceGraph, part: Part, contained: &InstanceGraph, word: &str) -> Vec<Json> {
+fn described(part: &Part, contained: &InstanceGraph, word: &str) -> Vec<Json> {
     extract::instances(&part.graph, contained, Some((word, &part.marked)))
 }
 
 /// Leaves out what `others` mark.
 fn without(instances: Vec<Json>, others: &[Json]) -> Vec<Json> {
-    let marked: HashMap<&str, ()> = others
+    let marked: HashSet<&str> = others
         .iter()
         .filter(|other| other.get("modification").is_some())
-        .filter_map(|other| Some((other["id"].as_str()?, ())))
+        .filter_map(|other| other["id"].as_str())
         .collect();
-    let stays = |instance: &Json| instance["id"].as_str().is_none_or(|id| !marked.contains_key(id));
+    let stays = |instance: &Json| instance["id"].as_str().is_none_or(|id| !marked.contains(id));
     instances.into_iter().filter(stays).collect()
 }

@@ -78,31 +78,26 @@ impl Previous {
         for (index, relationship) in (0..).zip(relationships) {
             let target = (text(relationship, "target_id")?, text(relationship, "target_name")?);
             let mut fields = relationship.as_object().cloned().unwrap_or_default();
-            match plan.graph.edge(node, target.1) {
-                Some(relation) => {
-                    let link = Link { fields, index, is_replaced: false, is_group: false };
-                    if relation.contains {
-                        self.contained.link(id, target.0, link.clone());
-                    }
-                    self.all.link(id, target.0, link);
+            if let Some(relation) = plan.graph.edge(node, target.1) {
+                let link = Link { fields, index, is_replaced: false, is_group: false };
+                if relation.contains {
+                    self.contained.link(id, target.0, link.clone());
                 }
-                // What the plan does not connect directly is connected through a group.
-                None => {
-                    let Some((group_id, group)) = chain.first().cloned() else {
-                        let message = format!(
-                            "`{id}` relates to `{}`, which the plan does not say",
-                            target.0
-                        );
-                        return Err(Refusal::new(Kind::Runtime, message));
-                    };
-                    container = Some((target.0.to_owned(), target.1.to_owned()));
-                    fields.insert("target_id".to_owned(), json!(group_id));
-                    fields.insert("target_name".to_owned(), json!(group));
-                    let link = Link { fields, index, is_replaced: true, is_group: false };
-                    self.contained.link(id, &group_id, link.clone());
-                    self.all.link(id, &group_id, link);
-                }
+                self.all.link(id, target.0, link);
+                continue;
             }
+            // What the plan does not connect directly is connected through a group.
+            let Some((group_id, group)) = chain.first().cloned() else {
+                let message =
+                    format!("`{id}` relates to `{}`, which the plan does not say", target.0);
+                return Err(Refusal::new(Kind::Runtime, message));
+            };
+            container = Some((target.0.to_owned(), target.1.to_owned()));
+            fields.insert("target_id".to_owned(), json!(group_id));
+            fields.insert("target_name".to_owned(), json!(group));
+            let link = Link { fields, index, is_replaced: true, is_group: false };
+            self.contained.link(id, &group_id, link.clone());
+            self.all.link(id, &group_id, link);
         }
         if chain.is_empty() {
             return Ok(());

@@ -14,7 +14,8 @@ use super::{
 use crate::version::Version;
 
 static DESCRIPTION: Element = Element::new(&[Shape::Leaf(Types::STR)]).since(Version::V1_2);
-static DSL_DEFINITIONS: Element =
+/// The place for anchors; it is read where it stands and not merged.
+pub(crate) static DSL_DEFINITIONS: Element =
     Element::new(&[Shape::Leaf(Types::DICT.or(Types::LIST))]).since(Version::V1_2);
 
 static SINCE_1_1: Element = Element::new(&[Shape::Leaf(Types::STR)]).unnamed().since(Version::V1_1);

@@ -57,13 +57,14 @@ fn anonymous(plan: &Json) -> Json {
             }
             around.hash(&mut hasher);
             let own = hasher.finish();
-            let id = instance["id"].as_str().unwrap().to_owned();
+            let id = instance["id"].as_str().expect("an instance has an id").to_owned();
             let seen = next.entry(id).or_default();
             *seen = seen.wrapping_add(own);
             // What relates to an instance, or is in an instance of a group, is a part of its look.
             for key in ["relationships", "scaling_groups"] {
                 for of in instance[key].as_array().into_iter().flatten() {
-                    let to = of["target_id"].as_str().or(of["id"].as_str()).unwrap().to_owned();
+                    let to = of["target_id"].as_str().or(of["id"].as_str());
+                    let to = to.expect("a target has an id").to_owned();
                     let mut hasher = DefaultHasher::new();
                     (key, own, of["type"].as_str()).hash(&mut hasher);
                     let seen = next.entry(to).or_default();

@@ -2,5 +2,6 @@
 
 mod conversation;
 mod processes;
+mod python;
 mod scripts;
 mod site;

@@ -7,7 +7,7 @@ use waggoner_types::{ErrorKind, Exit, OutputStream};
 use super::site::{Site, Story, Talk, refuse, shell, value};
 
 /// A start of a script in the context of a node instance.
-fn script(source: &str, process: &Value) -> pb::Start {
+pub(super) fn script(source: &str, process: &Value) -> pb::Start {
     let script = Some(script_operation::Script::Source(source.to_owned()));
     let operation =
         pb::ScriptOperation { script, process_json: process.to_string(), environment: None };
@@ -39,7 +39,7 @@ fn instance(version: i64, properties: &Value) -> Value {
 }
 
 /// Answers as a manager that stores what it is told, and has one template.
-fn manager(ask: &Ask) -> answer::Outcome {
+pub(super) fn manager(ask: &Ask) -> answer::Outcome {
     match ask {
         Ask::UpdateNodeInstance(update) => {
             let properties = update.runtime_properties_json.as_deref().unwrap();

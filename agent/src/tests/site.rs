@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::Utf8TempDir;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use waggoner_proto::agent::v1::{
     self as pb, OperateRequest, OperateResponse, agent_service_client::AgentServiceClient,
     agent_service_server::AgentServiceServer, operate_request, operate_response, start,
 };
-use waggoner_python::Environments;
+use waggoner_python::{Environments, Interpreter};
 use waggoner_task::Tasks;
 use waggoner_types::{Body, Outcome, OutputStream, Record};
 use waggoner_wire::from_record;
@@ -63,10 +64,13 @@ impl Site {
         Self::with(slots, none).await
     }
 
-    async fn with(
-        slots: u32,
-        environments: impl FnOnce(camino::Utf8PathBuf) -> Environments,
-    ) -> Self {
+    /// A site with an interpreter, whose environments are kept in `root`.
+    pub(crate) async fn with_python(root: &Utf8Path, python: Interpreter) -> Self {
+        let root = root.to_owned();
+        Self::with(8, |_| Environments::with_tools(root, None, vec![python])).await
+    }
+
+    async fn with(slots: u32, environments: impl FnOnce(Utf8PathBuf) -> Environments) -> Self {
         let directory = Utf8TempDir::new().unwrap();
         let state = StateDir::open(&directory.path().join("state"), &program()).unwrap();
         let environments = environments(state.python());

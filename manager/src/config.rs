@@ -36,6 +36,11 @@ pub struct Config {
     #[arg(long, default_value_t = 15)]
     pub task_retry_interval_secs: u32,
 
+    /// A variable that central operations get in their environment, such as a proxy's address.
+    /// Operations of a host get those of `agent_config.env` of its node.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub execution_env: Vec<(String, String)>,
+
     /// How the log is written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -48,4 +53,11 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is not of the form NAME=VALUE".to_owned()),
+    }
 }

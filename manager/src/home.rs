@@ -37,6 +37,8 @@ pub(crate) struct Home {
     pub(crate) data_dir: Utf8PathBuf,
     pub(crate) heartbeat: Duration,
     pub(crate) settings: waggoner_engine::Settings,
+    /// The variables that central operations get.
+    pub(crate) execution_env: Vec<(String, String)>,
     pub(crate) started_at: Timestamp,
 }
 
@@ -52,6 +54,7 @@ impl Home {
         data_dir: Utf8PathBuf,
         heartbeat: Duration,
         settings: waggoner_engine::Settings,
+        execution_env: Vec<(String, String)>,
         started_at: Timestamp,
     ) -> Self {
         Self {
@@ -65,6 +68,7 @@ impl Home {
             data_dir,
             heartbeat,
             settings,
+            execution_env,
             started_at,
         }
     }

@@ -67,7 +67,9 @@ impl Manager {
             ..waggoner_engine::Settings::default()
         };
         let heartbeat = Duration::from_secs(config.heartbeat_secs.max(1));
-        let home = Home::new(store, ca, credentials, denied, data_dir, heartbeat, settings, now);
+        let env = config.execution_env;
+        let home =
+            Home::new(store, ca, credentials, denied, data_dir, heartbeat, settings, env, now);
         let grace = Duration::from_secs(config.stop_grace_secs);
         Ok(Self { home: Arc::new(home), listener, address, grace })
     }

@@ -28,6 +28,7 @@ pub(crate) fn context(
     operation: OperationId,
     plugin: &Plugin,
     agent: &AgentName,
+    execution_env: Map<String, Value>,
 ) -> Value {
     let Scene { tenant, execution, workflow, parameters, deployment, blueprint } = scene;
     let mut context = json!({
@@ -54,6 +55,7 @@ pub(crate) fn context(
         "has_intrinsic_functions": false,
         "host_id": dispatch.host,
         "executor": executor(dispatch.executor),
+        "execution_env": execution_env,
         "local": false,
         "bypass_maintenance": false,
         "execution_creator_username": "admin",

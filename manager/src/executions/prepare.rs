@@ -56,7 +56,8 @@ pub(crate) async fn prepare(
     artifacts::bring(&link, home.store.artifacts(), &wagons)
         .await
         .map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
-    let context = context(&stage.scene, dispatch, operation, &plugin, &link.key.name);
+    let env = execution_env(home, stage, dispatch).await?;
+    let context = context(&stage.scene, dispatch, operation, &plugin, &link.key.name, env);
     let (nodes, instances) = seen(dispatch, answers).await?;
     let timeout = dispatch.operation.timeout.map(|seconds| {
         waggoner_wire::duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
@@ -80,6 +81,39 @@ pub(crate) fn attempt_id(operation: OperationId) -> AttemptId {
     AttemptId(Uuid::new_v5(&operation.0, b"attempt"))
 }
 
+/// Says whether a central agent runs the operation.
+fn is_central(dispatch: &Dispatch) -> bool {
+    match (dispatch.executor, &dispatch.host) {
+        (Executor::CentralDeploymentAgent, _) | (Executor::Auto, None) => true,
+        (Executor::HostAgent | Executor::Auto, _) => false,
+    }
+}
+
+/// Returns the variables that the operation's process gets: the manager's for central ones
+/// (`bootstrap_context.cloudify_agent.env` of Cloudify), the host node's own for others.
+async fn execution_env(
+    home: &Home,
+    stage: &Stage,
+    dispatch: &Dispatch,
+) -> Result<Map<String, Value>, OperationError> {
+    if is_central(dispatch) {
+        let env = home.execution_env.iter();
+        return Ok(env.map(|(name, value)| (name.clone(), value.as_str().into())).collect());
+    }
+    let Some(host) = &dispatch.host else { return Ok(Map::new()) };
+    let instance = home.store.node_instance(stage.scene.tenant.clone(), host.clone()).await;
+    let instance =
+        instance.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
+    let node = stage.node(&instance.node_id);
+    let env = node.and_then(|node| node.properties.get("agent_config")?.get("env")?.as_object());
+    let text = |value: &Value| match value {
+        Value::String(text) => Value::String(text.clone()),
+        other => Value::String(other.to_string()),
+    };
+    let env = env.into_iter().flatten();
+    Ok(env.map(|(name, value)| (name.clone(), text(value))).collect())
+}
+
 /// Finds the agent that runs the operation, and its link.
 async fn link(
     home: &Home,
@@ -87,11 +121,7 @@ async fn link(
     dispatch: &Dispatch,
 ) -> Result<Arc<Link>, OperationError> {
     let tenant = &stage.scene.tenant;
-    let central = match (dispatch.executor, &dispatch.host) {
-        (Executor::CentralDeploymentAgent, _) | (Executor::Auto, None) => true,
-        (Executor::HostAgent | Executor::Auto, _) => false,
-    };
-    if central {
+    if is_central(dispatch) {
         let link = home.fleet.wait_for(|fleet| fleet.central(tenant), PATIENCE).await;
         return link.ok_or_else(|| {
             OperationError::recoverable(format!(

@@ -44,9 +44,10 @@ pub struct Activity {
 }
 
 pub(crate) struct Inner {
-    // In the order of their end: the writer commits what waits, then the lock goes.
-    pub(crate) writer: Writer,
+    // In the order of their end: the writer, as the last connection, empties the write-ahead log,
+    // and then the lock goes.
     pub(crate) readers: Readers,
+    pub(crate) writer: Writer,
     pub(crate) artifacts: Artifacts,
     pub(crate) vault: Vault,
     pub(crate) last_event: watch::Receiver<u64>,

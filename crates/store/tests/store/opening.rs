@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino_tempfile::tempdir;
 use waggoner_store::{OpenError, Store};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, tenant};
 
 #[tokio::test]
 async fn a_data_directory_has_one_manager() {
@@ -52,4 +52,15 @@ async fn a_database_of_a_newer_version_is_refused_with_a_sentence() {
     let refused = Store::open(data).await.unwrap_err();
     assert!(matches!(&refused, OpenError::Newer { found: 77, .. }), "{refused:?}");
     assert!(refused.to_string().contains("start the newer manager that made it"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let scene = Scene::new().await;
+    scene.store.tenant(tenant()).await.unwrap();
+    let Scene { directory, store } = scene;
+    let log = directory.path().join("data/store.db-wal");
+    assert!(log.exists());
+    drop(store);
+    assert!(!log.exists());
 }

@@ -114,13 +114,13 @@ impl Agent {
             Way::Listen(listener) => {
                 let address = listener.address().map(|address| address.to_string());
                 info!(address = address.unwrap_or_default(), "waiting for the manager to dial");
-                let listening = link::listen(services, listener, keeper);
-                group.spawn("link", until(stop, async { drop::<Infallible>(listening.await) }));
+                let listening = Box::pin(link::listen(services, listener, keeper));
+                group.spawn("link", until(stop, forever(listening)));
             }
             Way::Dial(address) => {
                 let joined = keeper.joined().ok_or(StartError::NotJoined)?;
-                let dialling = link::dial(services, address, joined);
-                group.spawn("link", until(stop, async { drop::<Infallible>(dialling.await) }));
+                let dialling = Box::pin(link::dial(services, address, joined));
+                group.spawn("link", until(stop, forever(dialling)));
             }
         }
         let drained = async {
@@ -141,6 +141,10 @@ async fn until(stop: waggoner_task::CancellationToken, work: impl Future<Output 
         () = stop.cancelled() => {}
         () = work => {}
     }
+}
+
+async fn forever(work: impl Future<Output = Infallible>) {
+    match work.await {}
 }
 
 /// Takes no new attempts, and ends those that run: after their grace by an order.

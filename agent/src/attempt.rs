@@ -1,7 +1,5 @@
 //! One attempt at an operation, as everything in the agent sees it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tokio::sync::watch;
 use waggoner_types::AttemptId;
 
@@ -18,7 +16,6 @@ pub(crate) struct Attempt {
     cancel: watch::Sender<Option<Cancel>>,
     /// The number of the conversation that lives now.
     conversation: watch::Sender<u64>,
-    running: AtomicBool,
 }
 
 /// The order to end an attempt early.
@@ -40,7 +37,6 @@ impl Attempt {
             questions: Questions::new(),
             cancel: watch::Sender::new(None),
             conversation: watch::Sender::new(0),
-            running: AtomicBool::new(false),
         }
     }
 
@@ -73,15 +69,6 @@ impl Attempt {
             number = *current;
         });
         Conversation { number, current: self.conversation.subscribe() }
-    }
-
-    /// Says whether the operation's process may be running.
-    pub(crate) fn is_running(&self) -> bool {
-        self.running.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_running(&self, running: bool) {
-        self.running.store(running, Ordering::Relaxed);
     }
 
     async fn ordered(&self, wanted: impl Fn(&Cancel) -> bool) -> Cancel {

@@ -40,7 +40,7 @@ const OPEN: usize = 10_000;
 
 /// How long, and how many, ended attempts are remembered so that a repeated start does not run
 /// again. A manager that lost its link asks again within minutes.
-const REMEMBERED: (Duration, usize) = (Duration::from_secs(3600), 4096);
+const REMEMBERED: (Duration, usize) = (Duration::from_hours(1), 4096);
 
 // === impl Attempts ===
 
@@ -158,9 +158,9 @@ mod tests {
         assert!(matches!(attempts.open(id, 2), Ok(Opening::Known(_))));
         assert!(attempts.open(id, 1).unwrap_err().to_string().contains("1 is older than 2"));
         finish(&attempts, &attempt);
-        tokio::time::advance(REMEMBERED.0 - Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_mins(59)).await;
         assert!(matches!(attempts.open(id, 2), Ok(Opening::Known(_))));
-        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         attempts.done(AttemptId(Uuid::now_v7()));
         assert!(attempts.get(id).is_err(), "it is forgotten");
     }
@@ -168,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn only_so_many_ended_attempts_are_remembered() {
         let attempts = Attempts::default();
-        let ids: Vec<_> = (0..REMEMBERED.1 + 1).map(|_| AttemptId(Uuid::now_v7())).collect();
+        let ids: Vec<_> = (0..=REMEMBERED.1).map(|_| AttemptId(Uuid::now_v7())).collect();
         for id in &ids {
             let Ok(Opening::New(attempt)) = attempts.open(*id, 0) else { panic!("it is new") };
             finish(&attempts, &attempt);

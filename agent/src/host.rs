@@ -13,7 +13,8 @@ pub(crate) async fn look(environments: &Environments) -> Host {
     let python_tags = interpreters.map(|interpreter| interpreter.tag.clone()).collect();
     let uname = rustix::system::uname();
     let text = |field: &std::ffi::CStr| field.to_string_lossy().into_owned();
-    let release = os_release(&read("/etc/os-release").or_else(|| read("/usr/lib/os-release")));
+    let release = read("/etc/os-release").or_else(|| read("/usr/lib/os-release"));
+    let release = os_release(&release.unwrap_or_default());
     let word = |key: &str| release.get(key).cloned().unwrap_or_default();
     Host {
         hostname: text(uname.nodename()),
@@ -29,8 +30,8 @@ pub(crate) async fn look(environments: &Environments) -> Host {
 }
 
 /// Reads os-release(5): assignments whose values may be quoted as in a shell.
-fn os_release(text: &Option<String>) -> HashMap<String, String> {
-    let lines = text.as_deref().unwrap_or_default().lines();
+fn os_release(text: &str) -> HashMap<String, String> {
+    let lines = text.lines();
     let pairs = lines.filter_map(|line| line.trim().split_once('='));
     let unquoted = |value: &str| value.trim_matches(['"', '\'']).replace('\\', "");
     pairs.map(|(key, value)| (key.to_owned(), unquoted(value))).collect()
@@ -65,10 +66,10 @@ mod tests {
     #[test]
     fn a_release_is_read_with_and_without_quotes() {
         let text = "# comment\nID=debian\nVERSION_ID=\"12\"\nNAME='a b'\n\nbroken\n";
-        let release = os_release(&Some(text.to_owned()));
+        let release = os_release(text);
         assert_eq!((release["ID"].as_str(), release["VERSION_ID"].as_str()), ("debian", "12"));
         assert_eq!(release["NAME"], "a b");
-        assert!(os_release(&None).is_empty());
+        assert!(os_release("").is_empty());
     }
 
     #[tokio::test]

@@ -51,7 +51,7 @@ pub(crate) async fn dial(services: Services, address: String, joined: Joined) ->
     let backoff = Backoff::new(settings::REDIAL_BASE, settings::REDIAL_CAP);
     redial("the manager", backoff, || async {
         let io = dialler.dial(&address).await?;
-        Ok::<_, DialError>(services.serve(io).await)
+        Ok::<_, DialError>(Box::pin(services.serve(io)).await)
     })
     .await
 }
@@ -67,7 +67,7 @@ pub(crate) async fn listen(
     keeper: Arc<Keeper>,
 ) -> Infallible {
     if keeper.joined().is_none() {
-        join(&services, &mut listener, &keeper).await;
+        Box::pin(join(&services, &mut listener, &keeper)).await;
     }
     let mut next = None;
     loop {
@@ -75,7 +75,7 @@ pub(crate) async fn listen(
             Some(io) => io,
             None => listener.next().await,
         };
-        next = occupied(&services, io, &mut listener).await;
+        next = Box::pin(occupied(&services, io, &mut listener)).await;
     }
 }
 
@@ -98,7 +98,7 @@ async fn join(services: &Services, listener: &mut AgentListener, keeper: &Keeper
             // The sender lives as long as the services.
             drop(installed.wait_for(|count| *count > 0).await);
         };
-        let why = serve_over(io, routes, is_installed).await;
+        let why = Box::pin(serve_over(io, routes, is_installed)).await;
         if let Some(joined) = keeper.joined() {
             listener.set_tls(tls::agent_listening(&joined.credentials, &joined.ca));
             return;

@@ -45,7 +45,7 @@ pub(crate) enum Reply {
 pub(crate) struct Replies<'a> {
     questions: &'a Questions,
     id: u64,
-    replies: mpsc::Receiver<Reply>,
+    inbox: mpsc::Receiver<Reply>,
     _room: tokio::sync::SemaphorePermit<'a>,
 }
 
@@ -79,13 +79,13 @@ impl Questions {
     /// Asks, and returns the replies as they come. Cancel safe.
     pub(crate) async fn put(&self, ask: Ask) -> Replies<'_> {
         let room = self.room.acquire().await.expect("the room is never closed");
-        let (replies_tx, replies) = mpsc::channel(REPLIES);
+        let (replies, inbox) = mpsc::channel(REPLIES);
         let mut open = self.open();
         let id = *self.last.borrow() + 1;
-        open.insert(id, Open { ask, replies: replies_tx });
+        open.insert(id, Open { ask, replies });
         self.last.send_replace(id);
         drop(open);
-        Replies { questions: self, id, replies, _room: room }
+        Replies { questions: self, id, inbox, _room: room }
     }
 
     /// Follows the id of the last question.
@@ -136,7 +136,7 @@ impl Questions {
 impl Replies<'_> {
     /// Returns the next reply. Cancel safe.
     pub(crate) async fn next(&mut self) -> Reply {
-        self.replies.recv().await.expect("the question holds the other end until this is dropped")
+        self.inbox.recv().await.expect("the question holds the other end until this is dropped")
     }
 }
 

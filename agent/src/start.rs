@@ -111,18 +111,6 @@ impl TryFrom<pb::Start> for Start {
     }
 }
 
-impl Start {
-    /// The deployment's id and the tenant's name, where the context has them.
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.context.get(key).and_then(Value::as_str)
-    }
-
-    /// The tenant's name.
-    pub(crate) fn tenant(&self) -> &str {
-        self.context.get("tenant").and_then(|tenant| tenant["name"].as_str()).unwrap_or("")
-    }
-}
-
 // === impl Script ===
 
 impl TryFrom<pb::ScriptOperation> for Script {
@@ -138,15 +126,6 @@ impl TryFrom<pb::ScriptOperation> for Script {
             process: object(&message.process_json, "start.script.process_json")?,
             environment: environment(message.environment, "start.script.environment")?,
         })
-    }
-}
-
-// === impl Environment ===
-
-impl Environment {
-    /// The digests of all wagons that it is made of.
-    pub(crate) fn wagons(&self) -> impl Iterator<Item = Digest> {
-        [self.wagon].into_iter().chain(self.extra_wagons.iter().copied())
     }
 }
 
@@ -197,12 +176,14 @@ mod tests {
     #[test]
     fn a_start_needs_little() {
         let start = start(|_| {}).unwrap();
-        assert_eq!((start.grace, start.timeout, start.tenant()), (GRACE, None, ""));
+        assert_eq!((start.grace, start.timeout), (GRACE, None));
+        assert!(start.context.is_empty() && start.inputs.is_empty());
     }
 
     #[test]
     fn a_refusal_names_the_field() {
-        let cases: [(fn(&mut pb::Start), &str); 5] = [
+        type Change = fn(&mut pb::Start);
+        let cases: [(Change, &str); 5] = [
             (|start| start.attempt_id.clear(), "start.attempt_id"),
             (|start| start.implementation = None, "start.implementation"),
             (|start| start.context_json = "[]".into(), "start.context_json"),

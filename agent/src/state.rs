@@ -161,10 +161,10 @@ mod tests {
     #[test]
     fn nobody_else_may_enter_and_what_another_life_left_is_gone() {
         let directory = Utf8TempDir::new().unwrap();
-        let stale = directory.path().join("attempts/stale");
-        fs::create_dir_all(&stale).unwrap();
+        let left = directory.path().join("attempts/stale");
+        fs::create_dir_all(&left).unwrap();
         let state = StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
-        assert!(!stale.exists());
+        assert!(!left.exists());
         let mode = fs::metadata(state.identity()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         assert!(state.bin().join("ctx").is_symlink());

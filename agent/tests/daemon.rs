@@ -11,7 +11,7 @@ fn agent(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waggoner-agent"));
     command.args(args).env("RUST_LOG", "off").stdin(Stdio::null());
     command.env_remove("WAGGONER_SOCKET").env_remove("CTX_SOCKET_URL");
-    command.output().unwrap()
+    command.output().expect("cargo has built the agent")
 }
 
 fn last_words(output: &Output) -> String {

@@ -30,7 +30,7 @@ mod write;
 const PROTOCOL: (u32, u32) = (1, 1);
 
 /// The bounds of what a manager may choose as heartbeat.
-const HEARTBEATS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const HEARTBEATS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
 /// Answers the manager.
 #[derive(Clone, Debug)]

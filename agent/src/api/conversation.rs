@@ -88,7 +88,7 @@ impl Conversation {
         let mut records = attempt.records.watch();
         let mut questions = attempt.questions.watch();
         let heartbeat = *self.house.heartbeat.borrow();
-        if voice.send(accepted(self.resumed)).await.is_err() {
+        if voice.send(Ok(accepted(self.resumed))).await.is_err() {
             return Ok(());
         }
         attempt.questions.restart().await;
@@ -175,8 +175,8 @@ impl Conversation {
     }
 }
 
-fn accepted(resumed: bool) -> Result<OperateResponse, Status> {
-    Ok(response(operate_response::Message::Accepted(Accepted { resumed })))
+fn accepted(resumed: bool) -> OperateResponse {
+    response(operate_response::Message::Accepted(Accepted { resumed }))
 }
 
 fn response(message: operate_response::Message) -> OperateResponse {

@@ -51,9 +51,10 @@ impl HostApi {
         directory: bool,
         target: &Utf8Path,
     ) -> Result<(), FetchError> {
-        let spool = match directory {
-            true => self.directory.join(format!("tar-{}", self.file_number())),
-            false => target.to_owned(),
+        let spool = if directory {
+            self.directory.join(format!("tar-{}", self.file_number()))
+        } else {
+            target.to_owned()
         };
         let is_archive = self.write(path, directory, &spool).await?;
         if !directory {
@@ -116,7 +117,7 @@ impl HostApi {
         ctx: Value,
     ) -> Result<Value, Refusal> {
         let local = self.resource(&path, false).await.map_err(|error| http_error(&path, &error))?;
-        let bytes = fs::read(&local).await.map_err(os_error)?;
+        let bytes = fs::read(&local).await.map_err(|error| os_error(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| {
             refused("UnicodeDecodeError", format!("the resource `{path}` is not UTF-8 text"))
         })?;
@@ -142,10 +143,12 @@ impl HostApi {
         let local = local.map_err(|error| http_error(&path, &error))?;
         self.log(LogLevel::Info, None, format!("Downloaded {path} to {local}")).await;
         if variables.as_ref().is_some_and(|variables| !variables.is_empty()) {
-            let bytes = fs::read(&local).await.map_err(os_error)?;
+            let bytes = fs::read(&local).await.map_err(|error| os_error(&error))?;
             // Bytes that are no text are no template.
             if let Ok(text) = String::from_utf8(bytes) {
-                fs::write(&local, rendered(text, variables, ctx)?).await.map_err(os_error)?;
+                fs::write(&local, rendered(text, variables, ctx)?)
+                    .await
+                    .map_err(|error| os_error(&error))?;
             }
         }
         Ok(Value::String(local.into_string()))
@@ -159,7 +162,7 @@ impl HostApi {
     ) -> Result<Value, Refusal> {
         let target = match target {
             Some(target) => Utf8PathBuf::from(target),
-            None => self.new_folder().await.map_err(os_error)?,
+            None => self.new_folder().await.map_err(|error| os_error(&error))?,
         };
         let fetched = self.fetch(&path, true, &target).await;
         fetched.map_err(|error| http_error(&path, &error))?;
@@ -181,7 +184,7 @@ fn rendered(
     render(text, variables, ctx).map_err(|error| refused("TemplateError", error.to_string()))
 }
 
-fn os_error(error: io::Error) -> Refusal {
+fn os_error(error: &io::Error) -> Refusal {
     refused("OSError", error.to_string())
 }
 

@@ -19,7 +19,7 @@ pub(super) fn make() -> Result<(String, Arc<ServerConfig>), FacadeError> {
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .map_err(FacadeError::Tls)?
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.into()], PrivatePkcs8KeyDer::from(key).into())
+        .with_single_cert(vec![leaf], PrivatePkcs8KeyDer::from(key).into())
         .map_err(FacadeError::Tls)?;
     Ok((ca, Arc::new(config)))
 }

@@ -67,10 +67,8 @@ pub(crate) async fn oversee(
     sink: &mut impl Sink,
 ) -> Result<Ended, SpawnError> {
     let (child, output) = parent.start(spawn).await?;
-    attempt.set_running(true);
     attempt.records.append_now(Body::ProcessStarted { pid: child.id().unsigned_abs() });
     let (ended, ()) = tokio::join!(end(&child, attempt, limits), pump(child.id(), output, sink));
-    attempt.set_running(false);
     Ok(ended)
 }
 

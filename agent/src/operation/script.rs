@@ -16,7 +16,7 @@ use crate::{
     operation::{
         failed, interrupted,
         language::is_python,
-        lines::{Lines, Logged},
+        lines::Lines,
         oversee::{Ended, oversee},
         place::Place,
         python::{self, Task},
@@ -191,9 +191,8 @@ fn dedent(text: &str) -> String {
         &common[..same.count()]
     });
     let lines = text.split_inclusive('\n');
-    let lines = lines.map(|line| match is_blank(&line) {
-        true => line.trim_start_matches([' ', '\t']),
-        false => &line[common.len()..],
+    let lines = lines.map(|line| {
+        if is_blank(&line) { line.trim_start_matches([' ', '\t']) } else { &line[common.len()..] }
     });
     lines.collect()
 }
@@ -242,7 +241,7 @@ fn process_exception(
     let mut message = format!("command: {command}, exit_code: {code}");
     for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
         if !text.is_empty() {
-            message.push_str(&format!(", {name}: {text}"));
+            message.extend([", ", name, ": ", &text]);
         }
     }
     OperationError::new(ErrorKind::Recoverable, "ProcessException", message)

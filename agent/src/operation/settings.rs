@@ -85,20 +85,20 @@ mod tests {
 
     use super::*;
 
-    fn settings(process: Value) -> Result<Settings, Flaw> {
-        (&process.as_object().cloned().unwrap()).try_into()
+    fn settings(process: &Value) -> Result<Settings, Flaw> {
+        process.as_object().unwrap().try_into()
     }
 
     #[test]
     fn a_script_is_logged_unless_told_otherwise() {
-        let settings = settings(json!({})).unwrap();
+        let settings = settings(&json!({})).unwrap();
         assert_eq!(settings.logged, Logged { stdout: true, stderr: true });
         assert!(settings.args.is_empty() && !settings.stderr_to_stdout);
     }
 
     #[test]
     fn arguments_are_text_whatever_they_were() {
-        let settings = settings(json!({"args": ["a", 1, true], "cwd": "", "log_stderr": 0,
+        let settings = settings(&json!({"args": ["a", 1, true], "cwd": "", "log_stderr": 0,
             "stderr_to_stdout": true}));
         let settings = settings.unwrap();
         assert_eq!(settings.args, ["a", "1", "True"]);
@@ -108,11 +108,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_taken_is_named() {
-        let flaw = settings(json!({"args": "a b"})).unwrap_err();
+        let flaw = settings(&json!({"args": "a b"})).unwrap_err();
         assert_eq!(
             flaw.to_string(),
             "the script's input `process.args` cannot be taken: it is not a list"
         );
-        assert!(settings(json!({"ctx_proxy_type": "zmq"})).is_err());
+        assert!(settings(&json!({"ctx_proxy_type": "zmq"})).is_err());
     }
 }

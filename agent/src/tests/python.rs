@@ -1,7 +1,5 @@
 //! Python operations, by the stock cloudify-common in an environment of its own.
 
-use std::fs::File;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -42,7 +40,7 @@ async fn site() -> (Site, pb::Environment) {
     let cache = cache();
     fs_err::create_dir_all(&cache).unwrap();
     // Each test is a process, and one download is enough.
-    let lock = File::create(cache.join("lock")).unwrap();
+    let lock = fs_err::File::create(cache.join("lock")).unwrap();
     lock.lock().unwrap();
     let request = PackRequest {
         source: PackSource::Requirement("cloudify-common==7.0.5"),

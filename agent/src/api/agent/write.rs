@@ -23,7 +23,7 @@ pub(super) async fn artifact(
     if artifacts.find(digest).is_some() {
         return Ok(());
     }
-    let mut upload = artifacts.begin(digest, header.size).map_err(refuse)?;
+    let mut upload = artifacts.begin(digest, header.size).map_err(|error| refuse(&error))?;
     while let Some(message) = next(&mut inbound).await? {
         let Message::Chunk(bytes) = message else {
             return Err(Refused::field("message", "only one header may come"));
@@ -51,13 +51,13 @@ async fn disk<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, WriteError> + Send + 'static,
 ) -> Result<T, Refused> {
     match spawn_blocking(work).await {
-        Ok(done) => done.map_err(refuse),
+        Ok(done) => done.map_err(|error| refuse(&error)),
         Err(_) => Err(Refused::new(Reason::Internal, "failed to write the artifact")),
     }
 }
 
-fn refuse(error: WriteError) -> Refused {
-    let reason = match &error {
+fn refuse(error: &WriteError) -> Refused {
+    let reason = match error {
         WriteError::TooLarge { .. } => Reason::InvalidField,
         WriteError::WrongSize { .. } | WriteError::WrongDigest { .. } => Reason::DigestMismatch,
         WriteError::Store { .. } => Reason::Unavailable,
@@ -65,7 +65,7 @@ fn refuse(error: WriteError) -> Refused {
     match error.source() {
         None => Refused::new(reason, error.to_string()),
         Some(source) => {
-            error!(error = &error as &dyn Error, "an artifact cannot be stored");
+            error!(error = error as &dyn Error, "an artifact cannot be stored");
             Refused::new(reason, format!("{error}: {source}"))
         }
     }

@@ -39,6 +39,14 @@ pub(crate) trait OrExists<T> {
     fn or_exists(self, thing: impl FnOnce() -> Thing) -> Result<T, Stop>;
 }
 
+// === impl Read ===
+
+impl<T> From<Vec<T>> for Read<T> {
+    fn from(rows: Vec<T>) -> Self {
+        Self { rows, is_cut: false }
+    }
+}
+
 // === impl Columns ===
 
 impl Columns for Row<'_> {
@@ -137,6 +145,40 @@ pub(crate) fn all<T>(
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
     connection.prepare_cached(query)?.query_map(params, read)?.collect()
+}
+
+/// Rows that were read until they were enough.
+pub(crate) struct Read<T> {
+    pub(crate) rows: Vec<T>,
+    /// Whether there are more of them than were read.
+    pub(crate) is_cut: bool,
+}
+
+/// How many bytes of text are read at once: a message of them stays well below gRPC's 4 MiB.
+const ENOUGH: usize = 1 << 20;
+
+/// Runs a query and reads rows, at least one, until the texts of `heavy` columns are enough.
+pub(crate) fn enough<T>(
+    connection: &Connection,
+    query: &str,
+    params: impl Params,
+    heavy: &[&str],
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Read<T>> {
+    let mut statement = connection.prepare_cached(query)?;
+    let mut found = statement.query(params)?;
+    let mut rows = Vec::new();
+    let mut weight = 0;
+    while let Some(row) = found.next()? {
+        for column in heavy {
+            weight += row.get_ref(*column)?.as_str_or_null()?.map_or(0, str::len);
+        }
+        if weight > ENOUGH && !rows.is_empty() {
+            return Ok(Read { rows, is_cut: true });
+        }
+        rows.push(read(row)?);
+    }
+    Ok(Read { rows, is_cut: false })
 }
 
 /// Runs a query that finds one row or none.

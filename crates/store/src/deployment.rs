@@ -7,7 +7,7 @@ use waggoner_types::{BlueprintId, DeploymentId, TenantName};
 
 use crate::{
     Deletion, Error, Kind, Page, PageRequest, Store, Thing, Users, blueprint,
-    column::{Columns as _, OrExists as _, all, first, json_text, micros, one, run},
+    column::{Columns as _, OrExists as _, all, enough, first, json_text, micros, one, run},
     error::Stop,
     filter::{Filtered, text},
     instance::{self, NodeInstance},
@@ -110,7 +110,7 @@ impl Store {
                     .and_if("d.blueprint = ?", blueprint_id.as_ref())
                     .and_with("d.id > ?", cut.after.each_ref().map(text))
                     .ordered("d.id", cut.limit());
-            let rows = all(connection, &query, params_from_iter(key), deployment)?;
+            let rows = enough(connection, &query, params_from_iter(key), &["inputs"], deployment)?;
             Ok(cut.page(rows, |deployment| [deployment.id.to_string()]))
         })
         .await

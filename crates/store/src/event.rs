@@ -11,7 +11,7 @@ use waggoner_types::{AgentName, AttemptId, DeploymentId, ExecutionId, LogLevel, 
 
 use crate::{
     Error, Page, PageRequest, Store,
-    column::{Columns as _, all, json_text, micros, run, signed},
+    column::{Columns as _, enough, json_text, micros, run, signed},
     error::Stop,
     filter::{Filtered, text},
     writer::Tx,
@@ -81,6 +81,9 @@ pub struct EventFilter {
     pub min_level: Option<LogLevel>,
 }
 
+/// The columns that may be long.
+const HEAVY: &[&str] = &["message", "causes"];
+
 // === impl Store ===
 
 impl Store {
@@ -97,7 +100,7 @@ impl Store {
         .await
     }
 
-    /// Lists a tenant's events, oldest first.
+    /// Lists a tenant's events, oldest first. A page ends early where the texts are long.
     pub async fn events(
         &self,
         tenant: TenantName,
@@ -108,13 +111,14 @@ impl Store {
         let after = cut.after[0].parse().map_err(|_| Error::InvalidPageToken)?;
         self.read("list events", move |connection| {
             let (query, parameters) = select(&tenant, &filter, after, cut.limit());
-            let rows = all(connection, &query, params_from_iter(parameters), event)?;
+            let rows = enough(connection, &query, params_from_iter(parameters), HEAVY, event)?;
             Ok(cut.page(rows, |event| [event.id.to_string()]))
         })
         .await
     }
 
-    /// Returns at most `limit` of a tenant's events after one, oldest first.
+    /// Returns at most `limit` of a tenant's events after one, oldest first; fewer where their
+    /// texts are longer than 1 MiB together, but one at least if there is any.
     ///
     /// To follow: read until nothing comes, then wait on [`Store::last_event`] for more.
     pub async fn events_after(
@@ -126,7 +130,7 @@ impl Store {
     ) -> Result<Vec<Event>, Error> {
         self.read("read events", move |connection| {
             let (query, parameters) = select(&tenant, &filter, after, limit.into());
-            Ok(all(connection, &query, params_from_iter(parameters), event)?)
+            Ok(enough(connection, &query, params_from_iter(parameters), HEAVY, event)?.rows)
         })
         .await
     }

@@ -10,7 +10,8 @@ use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, OperationId, Te
 use crate::{
     Error, Kind, Page, PageRequest, Store, Thing, Users,
     column::{
-        Columns as _, OrExists as _, all, first, json_text, maybe_micros, micros, one, run, signed,
+        Columns as _, OrExists as _, all, enough, first, json_text, maybe_micros, micros, one, run,
+        signed,
     },
     deployment,
     error::Stop,
@@ -133,7 +134,8 @@ impl Store {
                     .and_if("deployment = ?", deployment_id.as_ref())
                     .and_with("(created_at, id) < (?, ?)", [before.into(), text(&cut.after[1])])
                     .ordered("created_at DESC, id DESC", cut.limit());
-            let rows = all(connection, &query, params_from_iter(key), execution)?;
+            let heavy = &["parameters", "error"];
+            let rows = enough(connection, &query, params_from_iter(key), heavy, execution)?;
             Ok(cut.page(rows, |execution| {
                 [micros(execution.created_at).to_string(), execution.id.to_string()]
             }))

@@ -9,7 +9,7 @@ use waggoner_types::{
 
 use crate::{
     Error, Kind, Page, PageRequest, Store, Thing,
-    column::{Columns as _, OrExists as _, all, json_text, one, run},
+    column::{Columns as _, OrExists as _, all, enough, json_text, one, run},
     error::Stop,
     filter::{Filtered, text},
 };
@@ -78,6 +78,9 @@ pub struct InstanceChange {
     pub system_properties: Option<Map<String, Value>>,
 }
 
+/// The columns that may be long.
+const HEAVY: &[&str] = &["runtime_properties", "system_properties", "relationships"];
+
 // === impl Store ===
 
 impl Store {
@@ -92,6 +95,7 @@ impl Store {
     }
 
     /// Lists node instances, of one deployment or one node if asked, by deployment, node and index.
+    /// A page ends early where their properties are long.
     pub async fn node_instances(
         &self,
         tenant: TenantName,
@@ -112,7 +116,7 @@ impl Store {
                         [deployment, node, place.into(), id],
                     )
                     .ordered("deployment, node, place, id", cut.limit());
-            let rows = all(connection, &query, params_from_iter(key), node_instance)?;
+            let rows = enough(connection, &query, params_from_iter(key), HEAVY, node_instance)?;
             Ok(cut.page(rows, |instance| {
                 let deployment = instance.deployment_id.to_string();
                 let index = instance.index.to_string();

@@ -5,7 +5,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::Error;
+use crate::{Error, column::Read};
 
 /// Which page of a list is asked for.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub(crate) struct Cut<const N: usize> {
 /// The size of a page where the caller leaves it to us.
 const DEFAULT_SIZE: u32 = 100;
 
-/// The largest page: with rows of a few kilobytes it stays below gRPC's 4 MiB.
+/// The largest page. Lists of what may be long end a page earlier where it is.
 const LARGEST: u32 = 500;
 
 // === impl PageRequest ===
@@ -68,11 +68,16 @@ impl<const N: usize> Cut<N> {
     }
 
     /// Makes the page of the rows that were fetched.
-    pub(crate) fn page<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> [String; N]) -> Page<T> {
+    pub(crate) fn page<T>(
+        &self,
+        read: impl Into<Read<T>>,
+        key: impl Fn(&T) -> [String; N],
+    ) -> Page<T> {
+        let Read { mut rows, is_cut } = read.into();
         let size = self.size as usize;
-        let full = rows.len() > size;
+        let is_full = is_cut || rows.len() > size;
         rows.truncate(size);
-        let next = rows.last().filter(|_| full).map(|last| write(self.list, &key(last)));
+        let next = rows.last().filter(|_| is_full).map(|last| write(self.list, &key(last)));
         Page { items: rows, next }
     }
 }

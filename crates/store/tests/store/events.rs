@@ -163,6 +163,28 @@ async fn a_filter_lets_through_what_it_names() {
 }
 
 #[tokio::test]
+async fn long_texts_come_a_few_at_a_time_and_none_is_left_out() {
+    let scene = Scene::new().await;
+    let store = &scene.store;
+    let long = |sequence| Entry { message: "x".repeat(400_000), ..event(sequence) };
+    let huge = Entry { message: "y".repeat(3_000_000), ..event(4) };
+    let entries = vec![long(1), long(2), long(3), huge, event(5)];
+    store.add_events(entries, at(1)).await.unwrap();
+
+    let mut pages = Vec::new();
+    let mut request = PageRequest::new(100, "");
+    loop {
+        let page = store.events(tenant(), EventFilter::default(), &request).await.unwrap();
+        pages.push(sequences(&page.items));
+        let Some(next) = page.next else { break };
+        request = PageRequest::new(100, next);
+    }
+    assert_eq!(pages, [vec![1, 2], vec![3], vec![4], vec![5]]);
+    let first = store.events_after(tenant(), EventFilter::default(), 3, 100).await.unwrap();
+    assert_eq!(sequences(&first), [4]);
+}
+
+#[tokio::test]
 async fn a_follower_wakes_with_the_commit_and_misses_nothing() {
     let scene = Scene::new().await;
     let store = scene.store.clone();

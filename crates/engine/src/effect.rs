@@ -33,12 +33,23 @@ pub enum Effect {
         instance: String,
         properties: Map<String, Value>,
     },
+    /// Close the deployment modification that the execution was started with.
+    EndModification(ModificationEnd),
     /// Keep an event for those who follow the execution.
     Emit(Box<Told>),
     /// Step [`crate::Event::Woken`] at this time. Replaces an earlier wish.
     WakeAt(Timestamp),
     /// The execution is over. The last effect.
     Finish(Finish),
+}
+
+/// How a deployment modification ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModificationEnd {
+    /// It stands: what it removed is forgotten.
+    Finish,
+    /// It is taken back: what it added is forgotten.
+    RollBack,
 }
 
 /// An attempt to run an operation.

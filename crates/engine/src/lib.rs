@@ -39,13 +39,15 @@ mod start;
 mod workflow;
 mod world;
 
-pub use effect::{Cause, Dispatch, Effect, EventType, Finish, RelationshipContext, Side, Told};
+pub use effect::{
+    Cause, Dispatch, Effect, EventType, Finish, ModificationEnd, RelationshipContext, Side, Told,
+};
 pub use event::Event;
 pub use execution::Execution;
 pub use explain::{Explanation, Line, Standing};
 pub use refusal::Refusal;
 pub use row::{Failure, Row, TaskNumber, TaskState};
-pub use start::{Settings, Start};
+pub use start::{Modification, ModificationRequest, Settings, Start};
 
 #[cfg(test)]
 mod testkit;

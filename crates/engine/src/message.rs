@@ -27,7 +27,7 @@ pub(crate) fn result(result: &Value) -> String {
 
 /// The error of a failed phase, from the tasks that failed: what each was, and why.
 pub(crate) fn failed(errors: &[(String, Failure)]) -> String {
-    let mut text = match errors {
+    let text = match errors {
         [(task, failure)] => format!("Task failed: {task}: {}", failure.causes),
         errors => {
             let lines: Vec<String> = errors
@@ -37,12 +37,13 @@ pub(crate) fn failed(errors: &[(String, Failure)]) -> String {
             format!("{} operation errors:\n{}", errors.len(), lines.join("\n"))
         }
     };
-    if let Some((task, failure)) = errors.first()
-        && !failure.traceback.is_empty()
-    {
-        text += &format!("\nTraceback of {task} (most recent call last):\n{}", failure.traceback);
+    match errors.first() {
+        Some((task, failure)) if !failure.traceback.is_empty() => {
+            let traceback = &failure.traceback;
+            format!("{text}\nTraceback of {task} (most recent call last):\n{traceback}")
+        }
+        _ => text,
     }
-    text
 }
 
 pub(crate) fn causes(error: &OperationError) -> Vec<Cause> {

@@ -61,9 +61,9 @@ pub enum Refusal {
 /// What a wrong name could have been, for the end of a sentence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    pub nearest: Option<String>,
+    pub nearest: Option<Box<str>>,
     /// Sorted.
-    pub names: Vec<String>,
+    pub names: Box<[String]>,
 }
 
 // === impl Known ===
@@ -83,8 +83,8 @@ impl Known {
             .map(|name| (distance(given, name), name))
             .filter(|(distance, _)| *distance <= limit)
             .min()
-            .map(|(_, name)| name.clone());
-        Self { nearest, names }
+            .map(|(_, name)| name.as_str().into());
+        Self { nearest, names: names.into() }
     }
 }
 

@@ -21,8 +21,37 @@ pub struct Start {
     pub allow_custom_parameters: bool,
     /// The instances as they were when the execution was started.
     pub instances: Vec<NodeInstance>,
+    /// What was made of [`crate::Execution::modification`]. The instances have it in them.
+    #[serde(default)]
+    pub modification: Option<Modification>,
     #[serde(default)]
     pub settings: Settings,
+}
+
+/// A deployment modification: instances that come, and instances that go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Modification {
+    /// Ids of instances that are there already, uninitialized, and related to.
+    pub added: Vec<String>,
+    /// Ids of instances that are still there.
+    pub removed: Vec<String>,
+}
+
+/// What a modification has to bring about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModificationRequest {
+    /// A node, or a scaling group.
+    pub entity: String,
+    /// How many instances it has to have, and how many more than now that is.
+    pub instances: i64,
+    pub delta: i64,
+    /// Instances that should rather go.
+    pub removed_ids_include_hint: Vec<String>,
+    /// Instances that should rather stay.
+    pub removed_ids_exclude_hint: Vec<String>,
+    /// Modifications that are open are to be taken back first.
+    pub abort_started: bool,
 }
 
 /// The manager's settings, as they were when the execution was started.
@@ -55,6 +84,7 @@ impl Start {
             parameters: Map::new(),
             allow_custom_parameters: false,
             instances,
+            modification: None,
             settings: Settings::default(),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) const ALL: &[&str] = &["create", "configure", "start", "stop", "delet
 impl PlanBuilder {
     /// A node with one instance, `<id>_1`, whose lifecycle has these operations.
     pub(crate) fn node(self, id: &str, operations: &[&str]) -> Self {
-        self.node_of(id, "cloudify.nodes.Root", operations, json!({}))
+        self.node_of(id, "cloudify.nodes.Root", operations, &json!({}))
     }
 
     pub(crate) fn node_of(
@@ -36,7 +36,7 @@ impl PlanBuilder {
         id: &str,
         type_name: &str,
         operations: &[&str],
-        properties: Value,
+        properties: &Value,
     ) -> Self {
         let operations: BTreeMap<String, Value> =
             operations.iter().map(|name| (full(name), operation(name))).collect();
@@ -168,7 +168,7 @@ impl Sim {
                     assert_eq!(self.finish, None, "an execution ends once");
                     self.finish = Some(finish.clone());
                 }
-                Effect::CancelOperation { .. } | Effect::SetSystemProperties { .. } => {}
+                _ => {}
             }
             if !matches!(effect, Effect::WakeAt(_)) {
                 self.effects.push(effect);

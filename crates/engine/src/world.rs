@@ -7,7 +7,9 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use waggoner_types::plan::{InstanceState, Node, NodeInstance, Plan, Relationship};
+use waggoner_types::plan::{
+    InstanceState, Node, NodeInstance, Plan, Relationship, ScalingGroupInstance,
+};
 
 use crate::Refusal;
 
@@ -31,6 +33,7 @@ pub(crate) struct Instance {
     pub(crate) host: Option<String>,
     pub(crate) state: InstanceState,
     pub(crate) system_properties: Map<String, Value>,
+    pub(crate) scaling_groups: Vec<ScalingGroupInstance>,
     pub(crate) relationships: Vec<Link>,
     /// The instances directly contained in this one.
     pub(crate) contained: Vec<InstanceIx>,
@@ -81,6 +84,7 @@ impl World {
                 host: instance.host_id.clone(),
                 state: instance.state,
                 system_properties: instance.system_properties.clone(),
+                scaling_groups: instance.scaling_groups.clone(),
                 relationships,
                 contained: Vec::new(),
                 node,
@@ -173,12 +177,11 @@ fn links(
         let is_it = |defined: &Relationship| defined.target_id == relationship.target_name;
         let Some(definition) = node.relationships.iter().rposition(is_it) else { continue };
         let link = Link { target, definition };
-        match places.get(&target) {
-            Some(place) => links[*place] = link,
-            None => {
-                places.insert(target, links.len());
-                links.push(link);
-            }
+        if let Some(place) = places.get(&target) {
+            links[*place] = link;
+        } else {
+            places.insert(target, links.len());
+            links.push(link);
         }
     }
     Ok(links)

@@ -7,7 +7,7 @@ use waggoner_types::{ErrorKind, OperationError};
 use super::{Execution, Turn, turn::later};
 use crate::{
     Effect, EventType, Row, TaskState, Told,
-    graph::{Call, GroupIx, Handler, TaskIx},
+    graph::{Call, Handler, TaskIx},
     message,
 };
 
@@ -47,7 +47,11 @@ impl Execution {
             }
             return;
         }
+        if self.call(task).handler.is_noted() {
+            self.call_mut(task).result = Some(result.clone());
+        }
         self.end(task, TaskState::Succeeded, turn);
+        self.note(task, turn);
         self.complete(task, turn);
     }
 
@@ -66,13 +70,17 @@ impl Execution {
 
         match self.verdict(task, error) {
             Verdict::Retry(after) => self.reschedule(task, after, turn),
-            Verdict::PassOver => {
+            verdict => {
+                if self.call(task).handler.is_noted() {
+                    self.call_mut(task).result = Some(Value::String(error.message.clone()));
+                }
                 self.end(task, TaskState::Failed, turn);
-                self.pass_over(task, turn);
-            }
-            Verdict::Fail => {
-                self.end(task, TaskState::Failed, turn);
-                self.lose(task);
+                self.note(task, turn);
+                if verdict == Verdict::PassOver {
+                    self.pass_over(task, turn);
+                } else {
+                    self.lose(task);
+                }
             }
         }
     }
@@ -83,8 +91,8 @@ impl Execution {
             let call = self.call(task);
             let name = &call.operation(&self.world).operation;
             let message = format!("Ignoring task {name} failure");
-            let instance = self.owner(task);
-            let instance = Some(self.world.instance(instance).id.clone());
+            let owner = self.graph.group(self.graph.task(task).group).instance;
+            let instance = Some(self.world.instance(owner).id.clone());
             turn.emit(Told { instance, ..node_event(message) });
         }
         self.complete(task, turn);
@@ -92,12 +100,10 @@ impl Execution {
 
     /// What follows from a failure that is not: its group dies, or the phase fails.
     pub(super) fn lose(&mut self, task: TaskIx) {
-        let Some(group) = self.live_group(task) else {
-            if self.graph.task(task).group.is_none() {
-                self.errors.push(task);
-            }
+        if self.graph.is_dead(task) {
             return;
-        };
+        }
+        let group = self.graph.task(task).group;
         self.graph.group_mut(group).failed = Some(task);
         for waiting in std::mem::take(&mut self.graph.group_mut(group).waiting) {
             if let Some(due) = self.call(waiting).not_before {
@@ -110,9 +116,8 @@ impl Execution {
     /// Counts an operation among those that are out.
     pub(super) fn join(&mut self, task: TaskIx) {
         self.running.insert(task);
-        if let Some(group) = self.graph.task(task).group {
-            self.graph.group_mut(group).running += 1;
-        }
+        let group = self.graph.task(task).group;
+        self.graph.group_mut(group).running += 1;
     }
 
     pub(super) fn save(&self, task: TaskIx, turn: &mut Turn) {
@@ -207,27 +212,14 @@ impl Execution {
 
     pub(super) fn wait_until(&mut self, due: jiff::Timestamp, task: TaskIx) {
         self.timers.insert((due, task));
-        if let Some(group) = self.graph.task(task).group {
-            self.graph.group_mut(group).waiting.push(task);
-        }
+        let group = self.graph.task(task).group;
+        self.graph.group_mut(group).waiting.push(task);
     }
 
     fn leave(&mut self, task: TaskIx) {
         self.running.remove(&task);
-        if let Some(group) = self.graph.task(task).group {
-            let group = self.graph.group_mut(group);
-            group.running -= 1;
-        }
-    }
-
-    fn live_group(&self, task: TaskIx) -> Option<GroupIx> {
-        self.graph.task(task).group.filter(|_| !self.graph.is_dead(task))
-    }
-
-    /// The instance in whose life the task is.
-    fn owner(&self, task: TaskIx) -> crate::world::InstanceIx {
         let group = self.graph.task(task).group;
-        group.map_or(self.call(task).instance, |group| self.graph.group(group).instance)
+        self.graph.group_mut(group).running -= 1;
     }
 
     pub(super) fn told(

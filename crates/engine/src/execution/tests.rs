@@ -197,7 +197,7 @@ fn a_host_brings_and_takes_its_agent() {
     ] {
         let run = |workflow: &str, state| {
             let plan = PlanBuilder::default()
-                .node_of("vm", "cloudify.nodes.Compute", &operations, properties.clone())
+                .node_of("vm", "cloudify.nodes.Compute", &operations, &properties)
                 .build();
             let mut start = start(workflow, &plan, json!({}));
             start.instances = all_in(&plan, state);
@@ -218,7 +218,7 @@ fn a_host_is_asked_until_it_is_up_whatever_the_limit() {
             "vm",
             "cloudify.nodes.Compute",
             &["cloudify.interfaces.host.get_state"],
-            json!({"install_agent": false}),
+            &json!({"install_agent": false}),
         )
         .with("cloudify.interfaces.host.get_state", "max_retries", json!(0))
         .build();
@@ -342,7 +342,8 @@ fn a_life_is_tried_again_as_a_whole() {
     let mut sim = Sim::new(&plan, start).unwrap();
     let mut starts = 0;
     sim.run(|dispatch| {
-        let is_start = dispatch.instance == "host_1" && dispatch.operation_name.ends_with(".start");
+        let is_start = dispatch.instance == "host_1"
+            && dispatch.operation_name == "cloudify.interfaces.lifecycle.start";
         starts += u32::from(is_start);
         if is_start && starts == 1 { Act::Fail(ErrorKind::NonRecoverable) } else { ok(dispatch) }
     });
@@ -487,7 +488,7 @@ fn a_dispatch_says_where_and_with_what() {
 #[test]
 fn execute_operation_takes_only_whom_the_filters_let_through() {
     let plan = || {
-        chain().node_of("vm", "cloudify.nodes.Compute", &["start"], json!({})).related(
+        chain().node_of("vm", "cloudify.nodes.Compute", &["start"], &json!({})).related(
             "app",
             "depends_on",
             &[],

@@ -69,6 +69,11 @@ enum Place {
 // === impl Handler ===
 
 impl Handler {
+    /// Says whether the outcome is written down with an instance.
+    pub(crate) fn is_noted(self) -> bool {
+        matches!(self, Self::Status { .. } | Self::Drift { .. })
+    }
+
     /// Says whether what waits for the operation goes on after a failure.
     pub(crate) fn passes_over(self) -> bool {
         match self {

@@ -1,13 +1,18 @@
 //! `execute_operation`, and the workflows that are one: start, stop, pull.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Filter, Site, filter::refusal, steps::Steps};
+use super::{
+    Filter, Site,
+    filter::refusal,
+    lifecycle::{Groups, wait_for_targets},
+    steps::Steps,
+};
 use crate::{
     Refusal,
-    graph::{Call, GroupIx, Rule},
+    graph::{Call, Rule},
     parameters::Parameters,
     refusal::Known,
     world::{InstanceIx, World},
@@ -66,7 +71,7 @@ impl ExecuteOperation {
 
     pub(super) fn build(&self, site: &mut Site<'_>) -> Result<(), Refusal> {
         let chosen = self.filter.select(site.world);
-        let mut groups: BTreeMap<InstanceIx, GroupIx> = BTreeMap::new();
+        let mut groups = Groups::new();
         for instance in &chosen {
             let steps = self.steps(*instance, site.world)?;
             groups.insert(*instance, steps.into_group(site, Rule::Fail));
@@ -76,15 +81,7 @@ impl ExecuteOperation {
             for instance in site.world.all().filter(|instance| !chosen.contains(instance)) {
                 groups.insert(instance, site.graph.add_group(instance, Rule::Fail));
             }
-            for (instance, group) in &groups {
-                for link in &site.world.instance(*instance).relationships {
-                    if link.target != *instance {
-                        let begin = site.graph.group(*group).begin;
-                        let end = site.graph.group(groups[&link.target]).end;
-                        site.graph.wait(begin, end);
-                    }
-                }
-            }
+            wait_for_targets(&groups, site);
         }
         for group in groups.values() {
             site.graph.seal(*group);

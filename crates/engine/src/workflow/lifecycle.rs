@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Site, install, steps::Steps, uninstall};
+use super::{Site, heal, install, rollback, steps::Steps, uninstall};
 use crate::{
     Side,
     graph::{Call, Graph, GroupIx, Handler, Rule, TaskIx},
@@ -20,6 +20,16 @@ const LIFECYCLE: &str = "cloudify.interfaces.lifecycle.";
 pub(crate) enum Doing {
     Install,
     Uninstall { ignore_failure: bool },
+    Rollback { ignore_failure: bool },
+    Heal,
+}
+
+/// Which way round instances wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    /// Sources wait for their targets.
+    Up,
+    Down,
 }
 
 /// A phase that does the same with all chosen instances. Of those that are not chosen only
@@ -30,7 +40,19 @@ pub(super) struct Lifecycle {
     chosen: BTreeSet<InstanceIx>,
 }
 
-type Groups = BTreeMap<InstanceIx, GroupIx>;
+/// The group of each instance.
+pub(super) type Groups = BTreeMap<InstanceIx, GroupIx>;
+
+// === impl Doing ===
+
+impl Doing {
+    fn direction(self) -> Direction {
+        match self {
+            Self::Install | Self::Heal => Direction::Up,
+            Self::Uninstall { .. } | Self::Rollback { .. } => Direction::Down,
+        }
+    }
+}
 
 // === impl Lifecycle ===
 
@@ -52,7 +74,12 @@ impl Lifecycle {
                 self.order(*instance, link, &groups, site);
             }
         }
-        for instance in self.intact(site.world) {
+        let intact: Vec<_> = match self.doing {
+            // Healing touches no relationships.
+            Doing::Heal => Vec::new(),
+            _ => self.intact(site.world).collect(),
+        };
+        for instance in intact {
             for link in self.links(instance, site.world) {
                 self.order(instance, link, &groups, site);
                 if self.chosen.contains(&link.target) {
@@ -66,14 +93,22 @@ impl Lifecycle {
     }
 
     fn group(&self, instance: InstanceIx, site: &mut Site<'_>) -> GroupIx {
+        let world = site.world;
         let (steps, rule) = match self.doing {
-            Doing::Install => (install::steps(instance, site.world), Rule::Reinstall),
+            Doing::Install => (install::steps(instance, world), Rule::Reinstall),
             Doing::Uninstall { ignore_failure: false } => {
-                (uninstall::steps(instance, site.world), Rule::Uninstall)
+                (uninstall::steps(instance, world), Rule::Uninstall)
+            }
+            Doing::Rollback { ignore_failure: false } => {
+                (rollback::steps(instance, world), Rule::Fail)
             }
             Doing::Uninstall { ignore_failure: true } => {
-                (uninstall::steps(instance, site.world).ignoring_failures(), Rule::Fail)
+                (uninstall::steps(instance, world).ignoring_failures(), Rule::Fail)
             }
+            Doing::Rollback { ignore_failure: true } => {
+                (rollback::steps(instance, world).ignoring_failures(), Rule::Fail)
+            }
+            Doing::Heal => (heal::steps(instance, world), Rule::Note),
         };
         steps.into_group(site, rule)
     }
@@ -84,7 +119,7 @@ impl Lifecycle {
 
     fn links(&self, instance: InstanceIx, world: &World) -> Vec<Link> {
         let mut links = world.instance(instance).relationships.clone();
-        if self.doing != Doing::Install {
+        if self.doing.direction() == Direction::Down {
             links.reverse();
         }
         links
@@ -92,9 +127,9 @@ impl Lifecycle {
 
     /// Lets the source wait for its target, or the other way round.
     fn order(&self, source: InstanceIx, link: Link, groups: &Groups, site: &mut Site<'_>) {
-        let (waits, first) = match self.doing {
-            Doing::Install => (source, link.target),
-            Doing::Uninstall { .. } => (link.target, source),
+        let (waits, first) = match self.doing.direction() {
+            Direction::Up => (source, link.target),
+            Direction::Down => (link.target, source),
         };
         if waits == first {
             return;
@@ -117,9 +152,9 @@ impl Lifecycle {
 
     /// Connects an instance that stays with one that comes, or takes it from one that goes.
     fn relate(&self, source: InstanceIx, link: Link, group: GroupIx, site: &mut Site<'_>) {
-        let (name, handler) = match self.doing {
-            Doing::Install => (ESTABLISH, Handler::Plain),
-            Doing::Uninstall { .. } => (UNLINK, Handler::Ignore),
+        let (name, handler) = match self.doing.direction() {
+            Direction::Up => (ESTABLISH, Handler::Plain),
+            Direction::Down => (UNLINK, Handler::Ignore),
         };
         let mut steps = Steps::new(source);
         for side in [Side::Source, Side::Target] {
@@ -142,6 +177,19 @@ pub(crate) fn again(instance: InstanceIx, group: GroupIx, rule: Rule, site: &mut
     }
     steps.extend(site.graph, group);
     site.graph.seal(group);
+}
+
+/// Lets each instance wait for the targets of its relationships, whatever they do.
+pub(super) fn wait_for_targets(groups: &Groups, site: &mut Site<'_>) {
+    for (instance, group) in groups {
+        for link in &site.world.instance(*instance).relationships {
+            if link.target != *instance {
+                let begin = site.graph.group(*group).begin;
+                let end = site.graph.group(groups[&link.target]).end;
+                site.graph.wait(begin, end);
+            }
+        }
+    }
 }
 
 /// What in a group comes right after a lifecycle operation.

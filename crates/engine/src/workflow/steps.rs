@@ -95,7 +95,7 @@ impl Steps {
     }
 
     /// What takes no time is one step until the next operation.
-    fn act(&mut self, action: Action) -> &mut Self {
+    pub(super) fn act(&mut self, action: Action) -> &mut Self {
         match self.steps.last_mut() {
             Some(Step::Local(actions)) => actions.push(action),
             Some(Step::Calls(_)) | None => self.steps.push(Step::Local(vec![action])),

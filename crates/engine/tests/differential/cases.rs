@@ -109,7 +109,7 @@ fn restart(by_dependency: bool) -> Run {
     Run::new("restart", parameters)
 }
 
-fn execute(filter: Value, by_dependency: bool) -> Run {
+fn execute(filter: &Value, by_dependency: bool) -> Run {
     let mut parameters = json!({
         "operation": "cloudify.interfaces.lifecycle.create", "operation_kwargs": {"extra": 1},
         "allow_kwargs_override": null, "run_by_dependency_order": by_dependency,
@@ -124,8 +124,8 @@ fn execute(filter: Value, by_dependency: bool) -> Run {
 fn life() -> Vec<Run> {
     vec![
         install(),
-        execute(json!({}), false),
-        execute(json!({}), true),
+        execute(&json!({}), false),
+        execute(&json!({}), true),
         Run::new("start", parms(true)),
         restart(true),
         restart(false),
@@ -136,11 +136,19 @@ fn life() -> Vec<Run> {
     ]
 }
 
-pub(crate) fn all() -> Vec<Case> {
-    let mut cases = Vec::new();
-    let mut add = |name: &str, blueprint: Blueprint, runs: Vec<Run>| {
-        cases.push(Case { name: name.to_owned(), blueprint: blueprint.build(), runs });
-    };
+/// Takes down cases.
+#[derive(Default)]
+struct Book(Vec<Case>);
+
+impl Book {
+    fn add(&mut self, name: &str, blueprint: Blueprint, runs: Vec<Run>) {
+        let blueprint = blueprint.build();
+        self.0.push(Case { name: name.to_owned(), blueprint, runs });
+    }
+}
+
+pub(crate) fn shapes() -> Vec<Case> {
+    let mut book = Book::default();
     let new = Blueprint::default;
 
     for (name, operations) in [
@@ -150,48 +158,52 @@ pub(crate) fn all() -> Vec<Case> {
         ("a life", LIFE),
         ("a life with all around", ALL),
     ] {
-        add(&format!("single: {name}"), new().node("a", operations), life());
+        book.add(&format!("single: {name}"), new().node("a", operations), life());
     }
     let extras = new()
         .node("a", ALL)
         .interface("validation", &["create", "delete"])
         .interface("monitoring", &["start", "stop"]);
-    add("single: validation and monitoring", extras, life());
+    book.add("single: validation and monitoring", extras, life());
 
     for type_name in ["depends_on", "connected_to", "contained_in"] {
         for length in 2..=5 {
-            add(&format!("chain of {length}: {type_name}"), chain(length, type_name), life());
+            book.add(&format!("chain of {length}: {type_name}"), chain(length, type_name), life());
         }
-        add(&format!("fan in: {type_name}"), fan_in(type_name), life());
+        book.add(&format!("fan in: {type_name}"), fan_in(type_name), life());
     }
-    add("fan out", fan_out(), life());
-    add("diamond", diamond(), life());
-    add(
+    book.add("fan out", fan_out(), life());
+    book.add("diamond", diamond(), life());
+    book.add(
         "diamond, two levels of operations",
         diamond().node("e", ALL).related("d", "depends_on", RELATED, &[]),
         life(),
     );
-    add("a tree of containment", tree(), life());
-    add("two relationships to one target", twice(), life());
+    book.add("a tree of containment", tree(), life());
+    book.add("two relationships to one target", twice(), life());
 
     for method in ["none", "remote", "init_script", "plugin", "provided"] {
-        add(&format!("a host: {method}"), hosted(method), life());
+        book.add(&format!("a host: {method}"), hosted(method), life());
     }
     for operation in ["precreate", "create", "configure", "start", "stop", "delete", "poststart"] {
-        add(&format!("waits for {operation} only"), lifecycle(operation), life());
+        book.add(&format!("waits for {operation} only"), lifecycle(operation), life());
     }
-    add("several instances", several(), life());
-    add("a scaling group", grouped(), life());
+    book.add("several instances", several(), life());
+    book.add("a scaling group", grouped(), life());
 
-    for seed in 0..20 {
-        add(&format!("random {seed}"), random(seed), life());
-    }
-    filters(&mut add);
-    failures(&mut add);
-    cases
+    book.0
 }
 
-fn filters(add: &mut impl FnMut(&str, Blueprint, Vec<Run>)) {
+pub(crate) fn randoms() -> Vec<Case> {
+    let mut book = Book::default();
+    for seed in 0..20 {
+        book.add(&format!("random {seed}"), random(seed), life());
+    }
+    book.0
+}
+
+pub(crate) fn filters() -> Vec<Case> {
+    let mut book = Book::default();
     for (name, filter) in [
         ("by node", json!({"node_ids": ["n0", "n2"]})),
         ("by instance", json!({"node_instance_ids": ["@n1:0"]})),
@@ -202,18 +214,20 @@ fn filters(add: &mut impl FnMut(&str, Blueprint, Vec<Run>)) {
         let runs = vec![
             Run::new("install", filter.clone()),
             install(),
-            execute(filter.clone(), false),
-            execute(filter.clone(), true),
+            execute(&filter, false),
+            execute(&filter, true),
             Run::new("reinstall", filter.clone()),
             Run::new("uninstall", filter.clone()),
             uninstall(),
         ];
-        add(&format!("filter {name}"), chain(4, "depends_on"), runs);
+        book.add(&format!("filter {name}"), chain(4, "depends_on"), runs);
     }
+    book.0
 }
 
-fn failures(add: &mut impl FnMut(&str, Blueprint, Vec<Run>)) {
+pub(crate) fn failures() -> Vec<Case> {
     use Kind::{NonRecoverable, Recoverable, Retry};
+    let mut book = Book::default();
     let broken = || new_tree_beside();
     for operation in ["create", "configure", "start"] {
         for (kind, times, retries) in [
@@ -231,7 +245,7 @@ fn failures(add: &mut impl FnMut(&str, Blueprint, Vec<Run>)) {
                 .failing("app", "stop", 1, kind)
                 .failing("host", "delete", 1, kind)
                 .retrying(retries);
-            add(&name, broken(), vec![run, install(), ignoring, uninstall()]);
+            book.add(&name, broken(), vec![run, install(), ignoring, uninstall()]);
         }
     }
     for operation in RELATED {
@@ -244,10 +258,233 @@ fn failures(add: &mut impl FnMut(&str, Blueprint, Vec<Run>)) {
                 uninstall().failing("app", "stop", 2, Recoverable).retrying(3),
             ]
         };
-        add(&format!("{operation} fails"), broken(), runs());
+        book.add(&format!("{operation} fails"), broken(), runs());
     }
     let stop = vec![install(), uninstall().failing("app", "stop", 1, NonRecoverable), uninstall()];
-    add("stop fails", broken(), stop);
+    book.add("stop fails", broken(), stop);
+    book.0
+}
+
+/// A tree of which some can be looked at and some can be healed.
+fn watched() -> Blueprint {
+    Blueprint::default()
+        .host("vm", &["create", "start", "stop", "delete", "check_drift"], "none")
+        .interface("validation", &["check_status"])
+        .node("runtime", &["create", "start", "preheal", "heal", "postheal", "check_drift"])
+        .interface("validation", &["check_status"])
+        .related("vm", "contained_in", &["establish", "unlink", "check_drift"], &["check_drift"])
+        .node("app", &["create", "start", "stop", "delete", "heal"])
+        .interface("validation", &["check_status"])
+        .related("runtime", "contained_in", RELATED, RELATED)
+        .node("user", LIFE)
+        .related("app", "connected_to", &["establish", "unlink", "check_drift"], &["unlink"])
+}
+
+const STATUS: &str = "cloudify.interfaces.validation.check_status";
+
+pub(crate) fn checks() -> Vec<Case> {
+    let mut book = Book::default();
+    looks(&mut book);
+    heals(&mut book);
+    rollbacks(&mut book);
+    book.0
+}
+
+fn looks(book: &mut Book) {
+    use Kind::{NonRecoverable, Recoverable};
+    const DRIFT: &str = "cloudify.interfaces.lifecycle.check_drift";
+    const RELATED_DRIFT: &str = "cloudify.interfaces.relationship_lifecycle.check_drift";
+
+    let status = |parameters| Run::new("check_status", parameters);
+    let drift = |parameters| Run::new("check_drift", parameters);
+    book.add(
+        "check_status",
+        watched(),
+        vec![
+            install(),
+            status(json!({})),
+            status(json!({"run_by_dependency_order": true})),
+            status(json!({"node_ids": ["app", "vm"], "run_by_dependency_order": true})),
+            status(json!({})).failing("runtime", STATUS, 1, NonRecoverable),
+            status(json!({})).failing("runtime", STATUS, 1, Recoverable).retrying(3),
+            status(json!({"run_by_dependency_order": true})).failing(
+                "vm",
+                STATUS,
+                1,
+                NonRecoverable,
+            ),
+            status(json!({"ignore_failure": true})).failing("vm", STATUS, 1, NonRecoverable),
+            status(json!({"ignore_failure": true, "run_by_dependency_order": true})).failing(
+                "vm",
+                STATUS,
+                1,
+                Recoverable,
+            ),
+            uninstall(),
+        ],
+    );
+    book.add(
+        "check_drift",
+        watched(),
+        vec![
+            install(),
+            drift(json!({})),
+            drift(json!({"run_by_dependency_order": false})),
+            drift(json!({"node_ids": ["runtime"]})),
+            drift(json!({})).failing("vm", DRIFT, 1, NonRecoverable),
+            drift(json!({})).failing("runtime", RELATED_DRIFT, 1, NonRecoverable),
+            drift(json!({"ignore_failure": true})).failing("vm", DRIFT, 1, Recoverable),
+            drift(json!({"ignore_failure": true})).failing("vm", RELATED_DRIFT, 1, Recoverable),
+        ],
+    );
+}
+
+fn heals(book: &mut Book) {
+    use Kind::{NonRecoverable, Recoverable, Retry};
+    let status = |parameters| Run::new("check_status", parameters);
+    let heal = |parameters| Run::new("heal", parameters);
+    let ill = |parameters, node| heal(parameters).failing(node, STATUS, 1, NonRecoverable);
+    for (name, run) in [
+        ("all are well", heal(json!({}))),
+        ("one that can be healed is ill", ill(json!({}), "runtime")),
+        ("one that cannot be healed is ill", ill(json!({}), "vm")),
+        ("two are ill", ill(json!({}), "runtime").failing("app", STATUS, 1, NonRecoverable)),
+        ("healing fails", ill(json!({}), "app").failing("app", "heal", 1, NonRecoverable)),
+        (
+            "preheal fails",
+            ill(json!({}), "runtime").failing("runtime", "preheal", 1, NonRecoverable),
+        ),
+        (
+            "healing is tried again",
+            ill(json!({}), "app").failing("app", "heal", 1, Recoverable).retrying(2),
+        ),
+        (
+            "healing asks for another try",
+            ill(json!({}), "app").failing("app", "heal", 1, Retry).retrying(2),
+        ),
+        ("reinstalling is not allowed", ill(json!({"allow_reinstall": false}), "vm")),
+        (
+            "healing fails and reinstalling is not allowed",
+            ill(json!({"allow_reinstall": false}), "app").failing("app", "heal", 1, NonRecoverable),
+        ),
+        ("nobody looks", heal(json!({"check_status": false}))),
+        ("one instance", heal(json!({"node_instance_id": "@app:0"}))),
+        ("one instance that is ill", ill(json!({"node_instance_id": "@app:0"}), "app")),
+        (
+            "one instance, unseen",
+            heal(json!({"node_instance_id": "@app:0", "check_status": false})),
+        ),
+        ("one instance without a host", heal(json!({"node_instance_id": "@user:0"}))),
+        ("reinstall by force", heal(json!({"force_reinstall": true}))),
+        (
+            "reinstall one host by force",
+            heal(json!({"force_reinstall": true, "node_instance_id": "@runtime:0"})),
+        ),
+        ("uninstalling fails", ill(json!({}), "vm").failing("vm", "stop", 1, NonRecoverable)),
+        (
+            "uninstalling fails and counts",
+            ill(json!({"ignore_failure": false}), "vm").failing("vm", "stop", 1, NonRecoverable),
+        ),
+        ("installing again fails", ill(json!({}), "vm").failing("vm", "create", 1, NonRecoverable)),
+    ] {
+        let runs = vec![install(), run, heal(json!({})), status(json!({})), uninstall()];
+        book.add(&format!("heal: {name}"), watched(), runs);
+    }
+}
+
+fn rollbacks(book: &mut Book) {
+    for operation in ["create", "configure", "start"] {
+        for full in [false, true] {
+            let runs = vec![
+                install().failing("app", operation, 1, Kind::NonRecoverable),
+                Run::new("rollback", rollback(full)),
+                install(),
+                uninstall(),
+            ];
+            book.add(&format!("rollback from {operation}, full: {full}"), new_tree_beside(), runs);
+        }
+    }
+}
+
+fn rollback(full: bool) -> Value {
+    json!({"type_names": [], "node_ids": [], "node_instance_ids": [], "full_rollback": full})
+}
+
+pub(crate) fn scales() -> Vec<Case> {
+    use Kind::{NonRecoverable, Recoverable};
+    let mut book = Book::default();
+    let scale = |entity: &str, delta: i64| {
+        let parameters = json!({
+            "scalable_entity_name": entity, "delta": delta, "scale_compute": false
+        });
+        Run::new("scale", parameters)
+    };
+    let with = |mut run: Run, name: &str, value: Value| {
+        run.parameters[name] = value;
+        run
+    };
+    let ups_and_downs = |entity: &str| {
+        vec![
+            install(),
+            scale(entity, 1),
+            scale(entity, 2),
+            scale(entity, 0),
+            scale(entity, -1),
+            scale(entity, -2),
+            Run::new("reinstall", json!({})),
+            scale(entity, -1),
+            uninstall(),
+        ]
+    };
+    book.add("scale a leaf", new_tree_beside(), ups_and_downs("leaf"));
+    book.add("scale what others are contained in", new_tree_beside(), ups_and_downs("host"));
+    book.add("scale what others depend on", new_tree_beside(), ups_and_downs("other"));
+    book.add("scale several", several(), ups_and_downs("app"));
+    book.add("scale a host with all in it", several(), ups_and_downs("vm"));
+    book.add("scale a group", grouped(), ups_and_downs("pair"));
+    let runs = vec![
+        install(),
+        with(scale("app", 1), "scale_compute", json!(true)),
+        with(scale("app", -1), "scale_compute", json!(true)),
+        uninstall(),
+    ];
+    book.add("scale the host of a node", several(), runs);
+    let runs = vec![
+        install(),
+        with(scale("app", 1), "delta", json!("2")),
+        with(scale("app", -1), "exclude_instances", json!(["@app:0"])),
+        with(scale("app", -1), "include_instances", json!("@app:1")),
+    ];
+    book.add("scale with wishes", new_tree_beside(), runs);
+    for operation in ["create", "configure", "start"] {
+        for (ignore_failure, back) in [(false, true), (true, true), (false, false)] {
+            let prepared = || {
+                let run = with(scale("app", 1), "ignore_failure", json!(ignore_failure));
+                with(run, "rollback_if_failed", json!(back))
+            };
+            let runs = vec![
+                install(),
+                prepared().failing("app", operation, 1, NonRecoverable),
+                scale("app", 0),
+                install(),
+                uninstall(),
+            ];
+            let name = format!("scaling out fails in {operation}, {ignore_failure}, {back}");
+            book.add(&name, new_tree_beside(), runs);
+        }
+    }
+    for (ignore_failure, back) in [(false, true), (true, true), (false, false)] {
+        let run = with(scale("app", -1), "ignore_failure", json!(ignore_failure));
+        let run = with(run, "rollback_if_failed", json!(back));
+        let runs = vec![
+            install(),
+            scale("app", 1),
+            run.failing("app", "stop", 1, Recoverable),
+            uninstall(),
+        ];
+        book.add(&format!("scaling in fails, {ignore_failure}, {back}"), new_tree_beside(), runs);
+    }
+    book.0
 }
 
 fn name(at: usize) -> String {

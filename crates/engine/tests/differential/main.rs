@@ -4,12 +4,18 @@
 //! It needs a Python that has `cloudify-common[dispatcher]==7.0.5` and `networkx`, named by
 //! `WAGGONER_ORACLE_PYTHON`. Without it the test says so and proves nothing.
 
+#[cfg(test)]
 mod blueprint;
+#[cfg(test)]
 mod cases;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
 mod ours;
 
 use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
 
 use cases::{Case, Run};
 use oracle::{Answer, Oracle};
@@ -22,27 +28,57 @@ struct Outcome {
     /// Per phase: what each operation comes after.
     graphs: Vec<BTreeMap<String, Vec<String>>>,
     states: BTreeMap<String, String>,
+    /// What was noted with instances, without times.
+    properties: BTreeMap<String, Value>,
     has_failed: bool,
 }
 
 #[test]
-fn the_engine_does_what_the_stock_workflows_do() {
+fn shapes_live_as_they_do_under_the_stock_workflows() {
+    agree("shapes", &cases::shapes());
+}
+
+#[test]
+fn random_deployments_live_as_they_do_under_the_stock_workflows() {
+    agree("random deployments", &cases::randoms());
+}
+
+#[test]
+fn filters_let_through_whom_the_stock_workflows_do() {
+    agree("filters", &cases::filters());
+}
+
+#[test]
+fn failures_and_retries_come_to_what_they_do_under_the_stock_workflows() {
+    agree("failures", &cases::failures());
+}
+
+#[test]
+fn checks_and_healing_come_to_what_they_do_under_the_stock_workflows() {
+    agree("checks, healing, rollback", &cases::checks());
+}
+
+#[test]
+fn scaling_comes_to_what_it_does_under_the_stock_workflows() {
+    agree("scaling", &cases::scales());
+}
+
+fn agree(what: &str, cases: &[Case]) {
     let Some(mut oracle) = Oracle::start() else {
-        say("skipped: WAGGONER_ORACLE_PYTHON does not name a Python with cloudify-common");
+        say(&format!(
+            "{what}: skipped: WAGGONER_ORACLE_PYTHON does not name a Python with cloudify-common"
+        ));
         return;
     };
-    let cases = cases::all();
-    let (mut blueprints, mut runs, mut different) = (0, 0, Vec::new());
-    for case in &cases {
-        let answer = oracle.ask(case);
-        blueprints += 1;
-        for (at, difference) in compare(case, &answer) {
+    let (mut runs, mut different) = (0, Vec::new());
+    for case in cases {
+        for (at, difference) in compare(case, &oracle.ask(case)) {
             runs += 1;
             different.extend(difference.map(|text| format!("{} run {at}: {text}", case.name)));
         }
     }
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
-    say(&format!("{blueprints} blueprints, {runs} runs: all the same"));
+    say(&format!("{what}: {} blueprints, {runs} runs: all the same", cases.len()));
 }
 
 /// For each run, how it differs.
@@ -50,7 +86,7 @@ fn compare(case: &Case, answer: &Answer) -> Vec<(usize, Option<String>)> {
     let pairs = case.runs.iter().zip(&answer.runs).enumerate();
     pairs
         .map(|(at, (run, stock))| {
-            let ours = ours::run(answer, run, stock);
+            let ours = ours::run(run, stock);
             let stock = stock.outcome(run);
             (at, difference(run, &ours, &stock))
         })
@@ -64,6 +100,8 @@ fn difference(run: &Run, ours: &Outcome, stock: &Outcome) -> Option<String> {
         format!("order\n   ours {:#?}\n  stock {:#?}", ours.graphs, stock.graphs)
     } else if ours.states != stock.states {
         format!("states\n   ours {:?}\n  stock {:?}", ours.states, stock.states)
+    } else if ours.properties != stock.properties {
+        format!("properties\n   ours {:?}\n  stock {:?}", ours.properties, stock.properties)
     } else if ours.has_failed != stock.has_failed {
         format!("end: ours failed {}, stock failed {}", ours.has_failed, stock.has_failed)
     } else {
@@ -75,4 +113,25 @@ fn difference(run: &Run, ours: &Outcome, stock: &Outcome) -> Option<String> {
 #[expect(clippy::print_stderr, reason = "a test that proves nothing has to say so")]
 fn say(text: &str) {
     eprintln!("differential test: {text}");
+}
+
+/// System properties that are not empty, without times.
+fn properties<'a>(
+    instances: impl Iterator<Item = (&'a String, &'a Map<String, Value>)>,
+) -> BTreeMap<String, Value> {
+    instances
+        .filter(|(_, properties)| !properties.is_empty())
+        .map(|(id, properties)| (id.clone(), timeless(&Value::Object(properties.clone()))))
+        .collect()
+}
+
+fn timeless(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(name, _)| *name != "timestamp")
+            .map(|(name, item)| (name.clone(), timeless(item)))
+            .collect(),
+        other => other.clone(),
+    }
 }

@@ -2,8 +2,8 @@
 
 Reads one case a line from stdin and writes one answer a line to stdout:
 
-    {"blueprint": {...}, "runs": [{"workflow", "parameters", "fail": [...], "retries", "lives"}]}
-    {"plan": {...}, "runs": [{"calls": [...], "graphs": [...], "states": {...}, "error": ...}]}
+    {"blueprint": {...}, "runs": [{"workflow", "parameters", "fail": [...], "retries"}]}
+    {"runs": [{"plan", "before", "calls", "graphs", "after", "modification", "error"}]}
 
 A failure is {"node", "operation", "times", "kind"}: the first `times` calls of the operation on
 each instance of the node fail. "@node:n" in parameters stands for the nth instance of a node. A graph is what stood in the task graph when it was executed: the operations, and for each
@@ -24,7 +24,7 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 from cloudify import state  # noqa: E402
 from cloudify.exceptions import NonRecoverableError, OperationRetry, RecoverableError  # noqa: E402
 from cloudify.workflows import local, tasks_graph, workflow_context  # noqa: E402
-from dsl_parser import tasks as dsl_tasks  # noqa: E402
+from dsl_parser import multi_instance  # noqa: E402
 
 lock = threading.Lock()
 run = {}
@@ -124,56 +124,84 @@ class Modification(object):
     id = 'modification'
 
     def __init__(self, context, plan, changes):
-        self.context = context
+        self.plan = plan
         self.changes = changes
-        self.handler = context.internal.handler
-        storage = self.handler.storage
-        self.before = copy.deepcopy(storage.get_node_instances())
-        self.node_instances = dsl_tasks.modify_deployment(
-            nodes=plan['nodes'],
-            previous_nodes=plan['nodes'],
-            previous_node_instances=[plain(instance) for instance in self.before],
+        self.storage = context.internal.handler.storage
+        changed = multi_instance.modify_deployment(
+            nodes=copy.deepcopy(plan['nodes']),
+            previous_nodes=copy.deepcopy(plan['nodes']),
+            previous_node_instances=[
+                dict(instance, name=instance['node_id'])
+                for instance in self.storage.get_node_instances()
+            ],
             modified_nodes=changes,
             scaling_groups=plan['scaling_groups'],
         )
-        run['modification'] = self.node_instances
-        related = self.node_instances['added_and_related']
-        for instance in related:
-            instance.setdefault('runtime_properties', {})
-            instance.setdefault('system_properties', {})
-            instance.setdefault('relationships', [])
-            instance.setdefault('state', 'uninitialized')
-            instance['node_id'] = instance['name']
-            instance['version'] = 0
-            storage.store_instance(local.NodeInstance(instance))
-        for instance in self.node_instances['removed_and_related']:
-            instance['node_id'] = instance['name']
-        context.refresh_node_instances()
-        self.added = self.container('added_and_related')
-        self.removed = self.container('removed_and_related')
+        self.added = self.those(changed['added_and_related'])
+        self.removed = self.those(changed['removed_and_related'])
+        for instance in changed['added_and_related']:
+            self.add(instance)
+        run['modification'] = {
+            'added': ids(self.added, 'added'),
+            'removed': ids(self.removed, 'removed'),
+        }
+        run['before'] = plainly(self.storage.get_node_instances())
+        run['plan'] = plainly(plan)
 
-    def container(self, which):
-        raw = [local.NodeInstance(instance) for instance in self.node_instances[which]]
-        nodes = {self.context.get_node(i.node_id).id: self.context.get_node(i.node_id)._node for i in raw}
-        return workflow_context.WorkflowNodesAndInstancesContainer(
-            self.context, list(nodes.values()), raw)
+    def those(self, instances):
+        named = [
+            types.SimpleNamespace(id=i['id'], modification=i.get('modification'))
+            for i in instances
+        ]
+        return types.SimpleNamespace(node_instances=named)
 
-    def remove(self, ids):
-        instances = self.handler.storage._storage._node_instances[self.handler.storage.name]
-        for instance_id in ids:
-            instances.pop(instance_id, None)
+    def add(self, instance):
+        if instance.get('modification') == 'added':
+            new = dict(instance, node_id=instance['name'], version=0, runtime_properties={},
+                       system_properties={}, state='uninitialized')
+            new.setdefault('relationships', [])
+            self.storage.store_instance(local.NodeInstance(new))
+        else:
+            known = self.storage.get_node_instance(instance['id'])
+            known['relationships'] = known['relationships'] + instance.get('relationships', [])
+            self.storage.store_instance(known)
 
     def finish(self):
-        self.remove(i.id for i in self.removed.node_instances if i.modification == 'removed')
+        self.forget(self.removed, 'removed')
+        for name, change in self.changes.items():
+            group = self.plan['scaling_groups'].get(name)
+            if group:
+                group['properties']['current_instances'] = change['instances']
+                group['properties']['planned_instances'] = change['instances']
+                continue
+            node = next(node for node in self.plan['nodes'] if node['id'] == name)
+            node['capabilities']['scalable']['properties']['current_instances'] = change['instances']
+            node['capabilities']['scalable']['properties']['planned_instances'] = change['instances']
+            self.storage.update_node(
+                self.storage.name, name, number_of_instances=change['instances'])
 
     def rollback(self):
-        self.remove(i.id for i in self.added.node_instances if i.modification == 'added')
+        self.forget(self.added, 'added')
+
+    def forget(self, those, which):
+        gone = set(ids(those, which))
+        instances = self.storage._storage._node_instances[self.storage.name]
+        for instance_id in gone:
+            del instances[instance_id]
+        for instance in self.storage.get_node_instances():
+            instance['relationships'] = [
+                relationship for relationship in instance['relationships']
+                if relationship['target_id'] not in gone
+            ]
+            self.storage.store_instance(instance)
 
 
-def plain(instance):
-    instance = dict(instance)
-    instance['name'] = instance['node_id']
-    return instance
+def ids(those, which):
+    return [i.id for i in those.node_instances if i.modification == which]
+
+
+def plainly(value):
+    return json.loads(json.dumps(value, default=str))
 
 
 def resolved(value, instances):
@@ -193,11 +221,14 @@ def answer(case):
         with open(path, 'w') as blueprint:
             json.dump(case['blueprint'], blueprint)
         environment = local.init_env(path, ignored_modules=['cloudify.plugins.workflows'])
-    plan = json.loads(json.dumps(environment.plan, default=str))
+    # A manager's instances begin like this, the local storage's without a state.
+    for instance in environment.storage.get_node_instances():
+        instance['state'] = 'uninitialized'
+        environment.storage.store_instance(instance)
 
     handler = workflow_context.LocalCloudifyWorkflowContextHandler
     handler.start_deployment_modification = lambda self, changes: Modification(
-        self.workflow_ctx, copy.deepcopy(environment.plan), changes)
+        self.workflow_ctx, environment.plan, changes)
     handler.list_deployment_modifications = lambda self, status: []
     handler.scaling_groups = property(lambda self: environment.plan['scaling_groups'])
 
@@ -209,8 +240,8 @@ def answer(case):
         run.clear()
         run.update(
             calls=[], graphs=[], fail=wanted['fail'], failed={},
-            results=wanted.get('results', {}), modification=None)
-        before = json.loads(json.dumps(environment.storage.get_node_instances()))
+            results=wanted['results'], modification=None, plan=plainly(environment.plan),
+            before=plainly(environment.storage.get_node_instances()))
         error = None
         try:
             environment.execute(
@@ -219,19 +250,20 @@ def answer(case):
                 allow_custom_parameters=True,
                 task_retries=wanted['retries'],
                 task_retry_interval=0,
-                subgraph_retries=wanted['lives'],
+                subgraph_retries=0,
             )
         except Exception as failed:
             error = str(failed)
         answers.append({
             'calls': run['calls'],
             'graphs': run['graphs'],
-            'before': before,
+            'before': run['before'],
+            'plan': run['plan'],
             'after': environment.storage.get_node_instances(),
             'modification': run['modification'],
             'error': error,
         })
-    return {'plan': plan, 'runs': answers}
+    return {'runs': answers}
 
 
 for line in sys.stdin:

@@ -8,11 +8,13 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use waggoner_engine::Modification;
 use waggoner_types::plan::{NodeInstance, Plan};
 
 use crate::{
     Outcome,
     cases::{Case, Run},
+    properties,
 };
 
 pub(crate) struct Oracle {
@@ -23,7 +25,6 @@ pub(crate) struct Oracle {
 
 #[derive(Deserialize)]
 pub(crate) struct Answer {
-    pub(crate) plan: Plan,
     pub(crate) runs: Vec<Ran>,
 }
 
@@ -32,11 +33,13 @@ pub(crate) struct Answer {
 pub(crate) struct Ran {
     calls: Vec<(String, u32)>,
     graphs: Vec<BTreeMap<String, Vec<String>>>,
-    /// The instances before and after.
+    /// As it was before.
+    pub(crate) plan: Plan,
+    /// The instances before, with those that a modification added, and after.
     pub(crate) before: Vec<NodeInstance>,
     pub(crate) after: Vec<NodeInstance>,
     /// What a deployment modification added and removed.
-    pub(crate) modification: Option<Value>,
+    pub(crate) modification: Option<Modification>,
     error: Option<String>,
 }
 
@@ -72,7 +75,6 @@ impl Oracle {
                     })).collect::<Vec<_>>(),
                     "results": run.results,
                     "retries": run.retries,
-                    "lives": 0,
                 })
             })
             .collect();
@@ -103,6 +105,7 @@ impl Ran {
             calls,
             graphs: if run.compares_order { graphs } else { Vec::new() },
             states: self.after.iter().map(|i| (i.id.clone(), i.state.to_string())).collect(),
+            properties: properties(self.after.iter().map(|i| (&i.id, &i.system_properties))),
             has_failed: self.error.is_some(),
         }
     }

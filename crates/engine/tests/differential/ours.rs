@@ -6,17 +6,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use waggoner_engine::{
-    Dispatch, Effect, Event, Execution, RelationshipContext, Side, Standing, Start, TaskNumber,
+    Dispatch, Effect, Event, Execution, ModificationEnd, RelationshipContext, Side, Standing,
+    Start, TaskNumber,
 };
 use waggoner_types::{ExecutionStatus, OperationError, plan::NodeInstance};
 
-use crate::{
-    Outcome,
-    cases::Run,
-    oracle::{Answer, Ran},
-};
+use crate::{Outcome, cases::Run, oracle::Ran, properties};
 
 struct Ours<'a> {
     run: &'a Run,
@@ -30,17 +27,20 @@ struct Ours<'a> {
     /// The highest task number of the phases seen.
     seen: Option<TaskNumber>,
     states: BTreeMap<String, String>,
+    properties: BTreeMap<String, Map<String, Value>>,
+    modification_end: Option<ModificationEnd>,
     status: Option<ExecutionStatus>,
 }
 
-pub(crate) fn run(answer: &Answer, run: &Run, stock: &Ran) -> Outcome {
+pub(crate) fn run(run: &Run, stock: &Ran) -> Outcome {
     let mut start = Start::new(run.workflow, stock.before.clone());
     start.parameters =
         serde_json::from_value(resolved(&run.parameters, &stock.before)).expect("an object");
     start.allow_custom_parameters = true;
+    start.modification = stock.modification.clone();
     start.settings.task_retries = run.retries;
     start.settings.task_retry_interval = SignedDuration::ZERO;
-    let execution = Execution::start(Arc::new(answer.plan.clone()), &start)
+    let execution = Execution::start(Arc::new(stock.plan.clone()), &start)
         .unwrap_or_else(|refusal| panic!("{refusal}"));
     let mut ours = Ours {
         run,
@@ -53,23 +53,37 @@ pub(crate) fn run(answer: &Answer, run: &Run, stock: &Ran) -> Outcome {
         graphs: Vec::new(),
         seen: None,
         states: stock.before.iter().map(|i| (i.id.clone(), i.state.to_string())).collect(),
+        properties: stock
+            .before
+            .iter()
+            .map(|i| (i.id.clone(), i.system_properties.clone()))
+            .collect(),
+        modification_end: None,
         status: None,
     };
     ours.step(Event::Started);
     while ours.status.is_none() {
-        let event = match ours.out.pop_front() {
-            Some(dispatch) => ours.end(&dispatch),
-            None => {
-                ours.now = ours.now.max(ours.wake);
-                Event::Woken
-            }
+        let event = if let Some(dispatch) = ours.out.pop_front() {
+            ours.end(&dispatch)
+        } else {
+            ours.now = ours.now.max(ours.wake);
+            Event::Woken
         };
         ours.step(event);
     }
+    // What a modification takes away has no state any more.
+    let gone = match (&stock.modification, ours.modification_end) {
+        (Some(made), Some(ModificationEnd::Finish)) => made.removed.clone(),
+        (Some(made), Some(ModificationEnd::RollBack)) => made.added.clone(),
+        _ => Vec::new(),
+    };
+    ours.states.retain(|id, _| !gone.contains(id));
+    ours.properties.retain(|id, _| !gone.contains(id));
     Outcome {
         calls: ours.calls,
         graphs: if run.compares_order { ours.graphs } else { Vec::new() },
         states: ours.states,
+        properties: properties(ours.properties.iter()),
         has_failed: ours.status == Some(ExecutionStatus::Failed),
     }
 }
@@ -86,6 +100,10 @@ impl Ours<'_> {
                 Effect::SetInstanceState { instance, state } => {
                     self.states.insert(instance, state.to_string());
                 }
+                Effect::SetSystemProperties { instance, properties } => {
+                    self.properties.entry(instance).or_default().extend(properties);
+                }
+                Effect::EndModification(end) => self.modification_end = Some(end),
                 Effect::WakeAt(at) => self.wake = at,
                 Effect::Finish(finish) => self.status = Some(finish.status),
                 _ => {}

@@ -1,0 +1,192 @@
+//! What takes no time: the states and events between operations, and the fate of groups.
+
+use super::{Execution, Turn, settle::node_event};
+use crate::{
+    Effect, EventType, Row, TaskState, Told,
+    graph::{Action, Group, GroupIx, Rule, Task, TaskIx, Work},
+    workflow::{Site, again},
+};
+
+/// How often a life may begin again at most: what the numbers of its tasks have room for.
+const MOST_ROUNDS: u16 = i16::MAX.unsigned_abs();
+
+// === impl Execution ===
+
+impl Execution {
+    /// Marks a task as done and lets what waits for it come closer.
+    pub(super) fn complete(&mut self, task: TaskIx, turn: &mut Turn) {
+        if self.graph.is_dead(task) {
+            self.graph.task_mut(task).is_done = true;
+        } else {
+            self.release(task, turn);
+        }
+    }
+
+    fn release(&mut self, task: TaskIx, turn: &mut Turn) {
+        let done = self.graph.task_mut(task);
+        done.is_done = true;
+        for then in std::mem::take(&mut done.then) {
+            let next = self.graph.task_mut(then);
+            next.waits_for -= 1;
+            if next.waits_for == 0 {
+                self.freed(then, turn);
+            }
+        }
+    }
+
+    /// A task waits for nothing any more.
+    fn freed(&mut self, task: TaskIx, turn: &mut Turn) {
+        let Task { work, number, .. } = self.graph.task(task);
+        let is_call = matches!(work, Work::Call(_));
+        if !is_call || self.settings.dry_run || self.replay.contains_key(number) {
+            self.worklist.push_back(task);
+        } else if self.graph.is_dead(task) {
+            // The group has failed: it is never sent.
+        } else if self.is_closed {
+            self.end(task, TaskState::Dropped, turn);
+        } else {
+            self.ready.push_back(task);
+        }
+    }
+
+    /// Takes a task from its row.
+    fn again(&mut self, task: TaskIx, row: Row, turn: &mut Turn) {
+        let call = self.call_mut(task);
+        call.state = row.state;
+        call.retry_number = row.retry_number;
+        call.since = row.since;
+        call.not_before = row.not_before;
+        call.failure = row.failure;
+        call.result = row.result;
+        match row.state {
+            TaskState::Pending => self.ready.push_back(task),
+            TaskState::Sent | TaskState::Started => self.join(task),
+            TaskState::Rescheduled => {
+                let due = row.not_before.unwrap_or(row.since);
+                self.call_mut(task).not_before = Some(due);
+                self.wait_until(due, task);
+            }
+            TaskState::Succeeded => {
+                self.note(task, turn);
+                self.complete(task, turn);
+            }
+            TaskState::Failed => {
+                self.note(task, turn);
+                if self.call(task).handler.passes_over() {
+                    self.pass_over(task, turn);
+                } else {
+                    self.lose(task);
+                }
+            }
+            TaskState::Dropped => {}
+        }
+    }
+
+    /// Does all that takes no time, and then buries groups whose last operations are back.
+    pub(super) fn work(&mut self, turn: &mut Turn) {
+        loop {
+            while let Some(task) = self.worklist.pop_front() {
+                self.perform(task, turn);
+            }
+            let dying = std::mem::take(&mut self.dying);
+            let (dead, dying) =
+                dying.into_iter().partition(|group| self.graph.group(*group).running == 0);
+            self.dying = dying;
+            let dead: Vec<GroupIx> = dead;
+            if dead.is_empty() {
+                return;
+            }
+            for group in dead {
+                self.bury(group, turn);
+            }
+        }
+    }
+
+    fn perform(&mut self, task: TaskIx, turn: &mut Turn) {
+        if self.graph.call(task).is_some()
+            && let Some(row) = self.replay.remove(&self.graph.task(task).number)
+        {
+            self.again(task, row, turn);
+            return;
+        }
+        if self.graph.is_dead(task) {
+            return;
+        }
+        match &mut self.graph.task_mut(task).work {
+            Work::Begin | Work::End => {}
+            Work::Local(actions) => {
+                for action in std::mem::take(actions) {
+                    self.act(action, turn);
+                }
+            }
+            Work::Call(_) => {
+                self.tell_task(task, EventType::TaskSucceeded, "Task succeeded", "", turn);
+                self.end(task, TaskState::Succeeded, turn);
+            }
+        }
+        self.complete(task, turn);
+    }
+
+    fn act(&mut self, action: Action, turn: &mut Turn) {
+        match action {
+            Action::SetState(instance, state) if !self.settings.dry_run => {
+                let instance = self.world.instance_mut(instance);
+                instance.state = state;
+                let instance = instance.id.clone();
+                turn.effects.push(Effect::SetInstanceState { instance, state });
+            }
+            Action::SetState(..) => {}
+            Action::SetHealed(instance) => self.note_healed(instance, turn),
+            Action::Tell(instance, text) => {
+                let instance = Some(self.world.instance(instance).id.clone());
+                turn.emit(Told { instance, ..node_event(text.into_owned()) });
+            }
+        }
+    }
+
+    /// Decides what becomes of a group that has failed and is still.
+    fn bury(&mut self, group: GroupIx, turn: &mut Turn) {
+        let Group { rule, round, instance, end, failed, .. } = *self.graph.group(group);
+        let total = self.settings.subgraph_retries;
+        let is_left = total < 0 || i64::from(round) < total;
+        match rule {
+            Rule::Reinstall | Rule::Uninstall
+                if is_left && round < MOST_ROUNDS && self.may_renew(group, turn) =>
+            {
+                let begin = self.graph.renew(group);
+                let mut site = Site { graph: &mut self.graph, world: &self.world };
+                again(instance, group, rule, &mut site);
+                self.graph.renewed();
+                self.worklist.push_back(begin);
+            }
+            Rule::Note => {
+                self.noted.insert(instance);
+                self.release(end, turn);
+            }
+            Rule::Reinstall | Rule::Uninstall | Rule::Fail => self.errors.extend(failed),
+        }
+    }
+
+    /// A group that is not renewed because the execution is closing keeps that, in a row of its
+    /// end: closing depends on the clock, and a restore has to decide the same.
+    fn may_renew(&mut self, group: GroupIx, turn: &mut Turn) -> bool {
+        let end = self.graph.group(group).end;
+        let task = self.graph.task(end).number;
+        if self.replay.remove(&task).is_some() {
+            return false;
+        }
+        if self.is_closed {
+            let since = turn.now;
+            turn.effects.push(Effect::Save(Row {
+                task,
+                state: TaskState::Dropped,
+                retry_number: u32::from(self.graph.group(group).round),
+                since,
+                not_before: None,
+                failure: None,
+                result: None,
+            }));
+        }
+        !self.is_closed
+    }
+}

@@ -1,12 +1,14 @@
 //! The Python interpreters of a host.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     env,
     time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tracing::{debug, warn};
@@ -84,18 +86,24 @@ pub async fn interpreters() -> &'static [Interpreter] {
 pub async fn find_interpreters(directories: &[Utf8PathBuf]) -> Vec<Interpreter> {
     let mut tried = BTreeSet::new();
     let mut found: BTreeMap<u32, Interpreter> = BTreeMap::new();
-    for candidate in directories.iter().flat_map(|directory| candidates(directory)) {
-        let Ok(real) = candidate.canonicalize_utf8() else { continue };
-        // pyenv's shims are one file with many names.
-        if !tried.insert((real, candidate.file_name().map(str::to_owned))) {
-            continue;
-        }
-        match probe(&candidate).await {
-            Ok(interpreter) => {
-                let minor = interpreter.tag.trim_start_matches("py3").parse().unwrap_or(0);
-                found.entry(minor).or_insert(interpreter);
+    for directory in directories {
+        let candidates = candidates(directory).into_iter().filter(|candidate| {
+            let known = candidate.minor.is_some_and(|minor| found.contains_key(&minor));
+            !known && candidate.path.canonicalize_utf8().is_ok_and(|real| tried.insert(real))
+        });
+        let probes: Vec<_> = candidates
+            .map(async |candidate| (probe(&candidate.path).await, candidate.path))
+            .collect();
+        for (probed, candidate) in join_all(probes).await {
+            match probed {
+                Ok(interpreter) => {
+                    let minor = interpreter.tag.trim_start_matches("py3").parse().unwrap_or(0);
+                    found.entry(minor).or_insert(interpreter);
+                }
+                Err(reason) => {
+                    debug!(%candidate, %reason, "skipped an interpreter that does not work");
+                }
             }
-            Err(reason) => debug!(%candidate, %reason, "skipped an interpreter that does not work"),
         }
     }
     if found.is_empty() {
@@ -119,22 +127,26 @@ async fn probe(candidate: &Utf8Path) -> Result<Interpreter, String> {
     serde_json::from_slice(&printed).map_err(|error| error.to_string())
 }
 
-/// The files in a directory whose name is an interpreter's, the most particular name first.
-fn candidates(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+/// A file that an interpreter may be, and the version that its name promises.
+struct Candidate {
+    path: Utf8PathBuf,
+    minor: Option<u32>,
+}
+
+/// The files in a directory whose name is an interpreter's, newest first, `python3` last.
+fn candidates(directory: &Utf8Path) -> Vec<Candidate> {
     let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
-    let mut names: Vec<_> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.file_name().to_owned()))
-        .filter(|name| {
-            name.strip_prefix("python3").is_some_and(|rest| {
-                rest.is_empty()
-                    || rest
-                        .strip_prefix('.')
-                        .is_some_and(|minor| minor.chars().all(|c| c.is_ascii_digit()))
-            })
-        })
-        .collect();
-    names.sort_by(|one, two| two.len().cmp(&one.len()).then_with(|| two.cmp(one)));
-    names.into_iter().map(|name| directory.join(name)).collect()
+    let candidate = |name: &str| {
+        let minor = match name.strip_prefix("python3")? {
+            "" => None,
+            rest => Some(rest.strip_prefix('.')?.parse().ok()?),
+        };
+        Some(Candidate { path: directory.join(name), minor })
+    };
+    let mut found: Vec<_> =
+        entries.flatten().filter_map(|entry| candidate(entry.file_name())).collect();
+    found.sort_by_key(|candidate| Reverse(candidate.minor));
+    found
 }
 
 fn places() -> Vec<Utf8PathBuf> {

@@ -91,30 +91,36 @@ fn words(program: &Utf8Path, output: &Output) -> String {
 
 /// Makes one line of what pip or uv says of a failure.
 fn condense(stderr: &str) -> String {
-    let mut lines: Vec<&str> = stderr
+    let decoration = |c: char| c.is_whitespace() || "×│├╰─▶>".contains(c);
+    let lines: Vec<&str> = stderr
         .lines()
-        .map(|line| line.trim_matches(|c: char| c.is_whitespace() || "×│├╰─▶".contains(c)))
+        .map(|line| line.trim_matches(decoration))
         .filter(|line| !line.is_empty())
         .collect();
-    // pip marks what matters; uv says little else.
-    let marked = |line: &&&str| line.starts_with("ERROR:") || line.starts_with("error:");
-    if lines.iter().any(|line| marked(&line)) {
-        let first = lines.iter().position(|line| marked(&line)).unwrap_or(0);
-        let is_pip = lines[first].starts_with("ERROR:");
-        lines.drain(..first);
-        if is_pip {
-            lines.retain(|line| line.starts_with("ERROR:"));
-        }
+    // pip marks what matters, and what it repeats of a build begins with a mark; uv says little
+    // else.
+    let of_pip: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("ERROR:")).collect();
+    let build = lines.iter().position(|line| line.starts_with("error:"));
+    let said = match (of_pip.first().map(|line| line.trim()), build) {
+        // A traceback of pip's own, of which the last line says what happened.
+        (Some("Exception:"), _) => lines.last().copied().unwrap_or_default().to_owned(),
+        (_, Some(first)) => lines[first..].join(" ").trim_start_matches("error:").to_owned(),
+        (Some(_), None) => of_pip.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
+        (None, None) => lines.join(" "),
+    };
+    shorten(said.trim())
+}
+
+/// Keeps the beginning, which says what failed, and the end, which says why.
+fn shorten(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= WORDS {
+        return text.to_owned();
     }
-    let lines: Vec<_> = lines
-        .iter()
-        .map(|line| line.trim_start_matches("ERROR:").trim_start_matches("error:").trim())
-        .collect();
-    let joined = lines.join(" ");
-    match joined.char_indices().nth(WORDS) {
-        Some((end, _)) => format!("{}…", &joined[..end]),
-        None => joined,
-    }
+    let (head, tail) = (WORDS / 3, WORDS - WORDS / 3);
+    let begin: String = characters[..head].iter().collect();
+    let end: String = characters[characters.len() - tail..].iter().collect();
+    format!("{begin} … {end}")
 }
 
 #[cfg(test)]
@@ -133,6 +139,16 @@ mod tests {
             condense(uv),
             "No solution found when resolving dependencies: Because x was not found in the provided package locations, we can conclude"
         );
-        assert!(condense(&"long ".repeat(1000)).chars().count() <= WORDS + 1);
+        let crash =
+            "ERROR: Exception:\nTraceback (most recent call last):\n  File x\nValueError: bad\n";
+        assert_eq!(condense(crash), "ValueError: bad");
+        let build = "  error: subprocess-exited-with-error\n  × Building failed.\n  ╰─> [2 lines of output]\n      no compiler\n";
+        assert_eq!(
+            condense(build),
+            "subprocess-exited-with-error Building failed. [2 lines of output] no compiler"
+        );
+        let long = condense(&format!("first {}last", "long ".repeat(1000)));
+        assert!(long.chars().count() <= WORDS + 3);
+        assert!(long.starts_with("first") && long.ends_with("last"));
     }
 }

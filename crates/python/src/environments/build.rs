@@ -1,4 +1,7 @@
 //! Builds one environment, offline, from wheels alone.
+//!
+//! Nothing is compiled to byte code here: of a large wagon an operation imports a small part, and
+//! the interpreter keeps what it compiled of that.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -143,7 +146,6 @@ impl Build<'_> {
                     "--no-build",
                     "--prerelease",
                     "allow",
-                    "--compile-bytecode",
                 ];
                 self.call(uv, &fixed, links.into_iter().chain(targets)).await
             }
@@ -157,6 +159,7 @@ impl Build<'_> {
                     "--no-index",
                     "--no-input",
                     "--no-cache-dir",
+                    "--no-compile",
                     "--disable-pip-version-check",
                     "--no-warn-script-location",
                     "--only-binary",

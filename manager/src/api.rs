@@ -80,9 +80,14 @@ pub(crate) async fn serve(
         health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
     }
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let descriptors = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(waggoner_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        // Only what is served here: the descriptors hold the agents' and plugins' services too.
+        SERVICES
+            .into_iter()
+            .chain([HEALTH])
+            .fold(descriptors, tonic_reflection::server::Builder::with_service_name)
     };
     let served = waggoner_link::server()
         .add_service(health_service)
@@ -107,7 +112,10 @@ pub(crate) async fn serve(
     }
 }
 
-/// The services of the public API, for health checks by name.
+/// The health service itself.
+const HEALTH: &str = "grpc.health.v1.Health";
+
+/// The services of the public API, for reflection and for health checks by name.
 const SERVICES: [&str; 12] = [
     "waggoner.v1.BlueprintService",
     "waggoner.v1.DeploymentService",

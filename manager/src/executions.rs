@@ -23,14 +23,14 @@ use waggoner_wire::{Reason, Refused};
 
 use crate::{api::refused, error::Chain, home::Home};
 
-mod actor;
-mod answers;
-mod attempt;
+pub(crate) mod actor;
+pub(crate) mod answers;
+pub(crate) mod attempt;
 mod built_in;
-mod context;
-mod conversation;
-mod evaluate;
-mod prepare;
+pub(crate) mod context;
+pub(crate) mod conversation;
+pub(crate) mod evaluate;
+pub(crate) mod prepare;
 mod rest;
 mod shapes;
 mod stage;

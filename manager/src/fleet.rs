@@ -38,7 +38,7 @@ pub(crate) mod dial;
 pub(crate) mod enrol;
 pub(crate) mod session;
 
-/// How often certificates are looked at.
+/// How often house is kept.
 const UPKEEP: Duration = Duration::from_mins(10);
 
 /// Which agent: names are unique in their tenant.
@@ -240,13 +240,17 @@ impl Fleet {
     }
 }
 
-/// Renews the certificates of linked agents that have less than half of their time left.
+/// Keeps house from time to time: renews the certificates of linked agents that have less than
+/// half of their time left, and removes artifacts that nothing refers to.
 pub(crate) async fn upkeep(home: Arc<Home>, stop: CancellationToken) {
     let mut ticks = time::interval(UPKEEP);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
+        }
+        if let Err(error) = home.store.sweep_artifacts().await {
+            warn!(error = %crate::error::Chain(&error), "failed to sweep artifacts");
         }
         let links: Vec<_> = home.fleet.links().values().cloned().collect();
         for link in links {

@@ -10,6 +10,7 @@
 //! ```
 
 mod api;
+pub mod bench;
 mod catalog;
 mod config;
 mod doors;

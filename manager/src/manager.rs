@@ -13,6 +13,7 @@ use waggoner_task::Group;
 use waggoner_types::{Digest, TenantName, TokenId};
 
 use crate::{
+    bench::Dispatcher,
     config::Config,
     doors,
     error::StartError,
@@ -72,6 +73,11 @@ impl Manager {
             Home::new(store, ca, credentials, denied, data_dir, heartbeat, settings, env, now);
         let grace = Duration::from_secs(config.stop_grace_secs);
         Ok(Self { home: Arc::new(home), listener, address, grace })
+    }
+
+    /// Returns the way to run operations by themselves, for benchmarks.
+    pub fn dispatcher(&self) -> Dispatcher {
+        Dispatcher::new(Arc::clone(&self.home), self.address)
     }
 
     /// Serves until `shutdown`, then drains.

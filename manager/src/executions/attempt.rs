@@ -84,8 +84,20 @@ async fn begin(
     answers: &Answers,
 ) -> Result<Attempt, OperationError> {
     let operation = stage.operation(dispatch.task.0, dispatch.retry_number);
+    let ready = prepare(home, stage, dispatch, answers, operation).await?;
+    keep(home, stage, dispatch, ready).await
+}
+
+/// Stores an attempt that is ready, or finds it stored.
+pub(crate) async fn keep(
+    home: &Home,
+    stage: &Stage,
+    dispatch: &Dispatch,
+    ready: Ready,
+) -> Result<Attempt, OperationError> {
+    let operation = stage.operation(dispatch.task.0, dispatch.retry_number);
     let id = attempt_id(operation);
-    let Ready { agent, start } = prepare(home, stage, dispatch, answers, operation).await?;
+    let Ready { agent, start } = ready;
     let relationship = dispatch.relationship.as_ref();
     let scene = &stage.scene;
     let mut attempt = Attempt {

@@ -74,9 +74,11 @@ pub(crate) async fn hold(
     enter(home, &link).await?;
     info!(agent = %key, version = hello.agent_version, "agent linked");
     home.note_agent_linked(&link, &hello).await;
+    let stop = home.tasks.token();
     let ended = tokio::select! {
         biased;
         () = link.ended.cancelled() => Ok(()),
+        () = stop.cancelled() => Ok(()),
         ended = watch(home, &link) => ended,
     };
     home.fleet.leave(&link);

@@ -1,6 +1,7 @@
 //! The agent as a manager sees it: real processes, an in-memory link.
 
 mod conversation;
+mod daemon;
 mod processes;
 mod python;
 mod scripts;

@@ -273,7 +273,7 @@ pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
 }
 
 /// The agent's program, which cargo builds for the tests in `tests/`.
-fn program() -> std::path::PathBuf {
+pub(crate) fn program() -> std::path::PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("waggoner-agent");
     assert!(program.is_file(), "{} is built with the tests", program.display());

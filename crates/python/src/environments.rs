@@ -19,7 +19,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tokio::sync::{OnceCell, Semaphore};
-use waggoner_types::Digest;
+use waggoner_types::{Digest, TenantName};
 use waggoner_wagon::best_python_tag;
 
 mod build;
@@ -67,6 +67,8 @@ struct Inner {
     root: Utf8PathBuf,
     uv: Option<Utf8PathBuf>,
     interpreters: OnceCell<Vec<Interpreter>>,
+    /// What wagons are for, so that each is asked once.
+    python_tags: Mutex<HashMap<Digest, Vec<String>>>,
     /// One cell per environment, so that who comes second waits for the first.
     ready: Mutex<HashMap<String, Arc<OnceCell<Environment>>>>,
     /// How many are built at once.
@@ -103,6 +105,7 @@ impl Environments {
             root: root.into(),
             uv,
             interpreters,
+            python_tags: Mutex::default(),
             ready: Mutex::default(),
             builds: Semaphore::new(BUILDS),
         };
@@ -176,7 +179,7 @@ impl Environments {
     ) -> Result<Interpreter, EnvironmentError> {
         let interpreters = self.interpreters().await;
         let tags: Vec<_> = interpreters.iter().map(|found| found.tag.clone()).collect();
-        let supported = spec.python_tags().await?;
+        let supported = self.python_tags(spec).await?;
         best_python_tag(&supported, &tags)
             .and_then(|tag| interpreters.iter().find(|found| found.tag == tag).cloned())
             .ok_or_else(|| EnvironmentError::NoInterpreter {
@@ -184,6 +187,20 @@ impl Environments {
                 supported: supported.join(", "),
                 found: if tags.is_empty() { "none".to_owned() } else { tags.join(", ") },
             })
+    }
+
+    async fn python_tags(&self, spec: &EnvironmentSpec) -> Result<Vec<String>, EnvironmentError> {
+        if !spec.python_tags.is_empty() {
+            return Ok(spec.python_tags.clone());
+        }
+        let known = || self.inner.python_tags.lock().expect("nobody panics while holding it");
+        let cached = known().get(&spec.wagon.digest).cloned();
+        if let Some(tags) = cached {
+            return Ok(tags);
+        }
+        let tags = spec.open(&spec.wagon).await?.metadata.supported_python_versions;
+        known().insert(spec.wagon.digest, tags.clone());
+        Ok(tags)
     }
 
     async fn open_or_build(
@@ -214,6 +231,32 @@ impl Environments {
 
     fn directory(&self) -> Utf8PathBuf {
         self.inner.root.join("environments")
+    }
+}
+
+// === impl Environment ===
+
+impl Environment {
+    /// Makes this the environment that `ctx.plugin.prefix` finds, below a directory of the
+    /// operation's own which `CFY_PLUGINS_ROOT` then has to name
+    /// (`cloudify.utils.plugin_prefix`).
+    pub fn link_plugin(
+        &self,
+        root: &Utf8Path,
+        tenant: &TenantName,
+        package_name: &str,
+        package_version: &str,
+    ) -> io::Result<()> {
+        let is_part = |text: &str| !matches!(text, "" | "." | "..") && !text.contains(['/', '\0']);
+        if !is_part(package_name) || !is_part(package_version) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let parent = root.join("plugins").join(tenant.as_str()).join(package_name);
+        fs::create_dir_all(parent.as_std_path())?;
+        fs::os::unix::fs::symlink(
+            self.prefix.as_std_path(),
+            parent.join(package_version).as_std_path(),
+        )
     }
 }
 

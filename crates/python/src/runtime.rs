@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -44,7 +47,7 @@ impl Runtime {
     pub fn install(root: &Utf8Path) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let parent = root.join("runtime");
-        let directory = parent.join(&digest().to_string()[..16]);
+        let directory = parent.join(&DIGEST.to_string()[..16]);
         if directory.is_dir() {
             return Ok(Self { directory });
         }
@@ -80,13 +83,13 @@ fn write_all(directory: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-fn digest() -> Digest {
+static DIGEST: LazyLock<Digest> = LazyLock::new(|| {
     let mut hasher = Sha256::new();
     for (path, content) in FILES {
         hasher.update(format!("{path} {}\n{content}", content.len()));
     }
     Digest(hasher.finalize().into())
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use jiff::Timestamp;
+use pep440_rs::Version;
 use tracing::info;
+use waggoner_wagon::WheelName;
 
 use super::{
     EnvironmentError, EnvironmentSpec, Inner, Installed,
@@ -22,6 +24,12 @@ const COMMON: &str = "cloudify-common";
 /// What Cloudify's plugins find in their environments without asking for it: there they see the
 /// agent's own site-packages.
 const TAKEN_FOR_GRANTED: [&str; 2] = ["pip", "setuptools"];
+
+/// The file by which Cloudify's own code knows the directory of a plugin.
+const PLUGIN_ID: &str = "plugin.id";
+
+/// The first setuptools without `pkg_resources`, which older plugins import unasked.
+const WITHOUT_PKG_RESOURCES: &str = "82";
 
 /// How long an installation may take: the largest known wagon takes two minutes on a slow disk.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -79,6 +87,8 @@ pub(super) async fn build(
         tool: build.installer.name(),
         source,
     })?;
+    fs::write(build.prefix.join(PLUGIN_ID).as_std_path(), spec.wagon.digest.to_string())
+        .map_err(|source| EnvironmentError::Host { package: package.clone(), source })?;
     let common = stored.iter().find(|stored| stored.wheel.name.distribution == COMMON);
     let record = Installed {
         name: name.to_owned(),
@@ -194,11 +204,25 @@ impl Build<'_> {
                 targets.push(format!("{}=={}", name.distribution, name.version));
             }
         }
+        let boundary: Version = WITHOUT_PKG_RESOURCES.parse().expect("it is a version");
         for granted in TAKEN_FOR_GRANTED {
-            let is_bundled = self.interpreter.bundled_wheel(granted).is_some();
-            if is_bundled || stored.iter().any(|s| s.wheel.name.distribution == granted) {
-                targets.push(granted.to_owned());
+            let bundled = self.interpreter.bundled_wheel(granted);
+            let bundled: Option<WheelName> =
+                bundled.and_then(|path| path.file_name()?.parse().ok());
+            let own = stored.iter().map(|stored| &stored.wheel.name);
+            let mut versions = own
+                .chain(&bundled)
+                .filter(|n| n.distribution == granted)
+                .map(|n| &n.version)
+                .peekable();
+            if versions.peek().is_none() {
+                continue;
             }
+            targets.push(if granted == "setuptools" && versions.any(|v| *v < boundary) {
+                format!("{granted}<{WITHOUT_PKG_RESOURCES}")
+            } else {
+                granted.to_owned()
+            });
         }
         targets
     }

@@ -1,25 +1,36 @@
 //! A lock that other processes see.
 
-use std::{fs::File, io};
+use std::{
+    fs::{File, TryLockError},
+    io,
+    time::Duration,
+};
 
 use camino::Utf8Path;
+use tokio::time::sleep;
 
 /// Held until it is dropped, or its process ends in whatever way.
 pub(super) struct Lock {
     _file: File,
 }
 
+/// How often it is tried. A build takes seconds.
+const EVERY: Duration = Duration::from_millis(50);
+
 // === impl Lock ===
 
 impl Lock {
     /// Waits until nobody else holds it. The file stays: removing it would let two hold it.
+    ///
+    /// Asks again and again, as a thread that waits for a lock could not be called back.
     pub(super) async fn take(path: &Utf8Path) -> io::Result<Self> {
-        let path = path.to_owned();
-        let taken = tokio::task::spawn_blocking(move || {
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock()?;
-            Ok(Self { _file: file })
-        });
-        taken.await.expect("locking does not panic")
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) => sleep(EVERY).await,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
     }
 }

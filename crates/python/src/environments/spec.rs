@@ -38,7 +38,7 @@ pub struct WagonFile {
 }
 
 /// Raised when the way in which environments are built changes, so that none of before is used.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 // === impl EnvironmentSpec ===
 
@@ -64,14 +64,6 @@ impl EnvironmentSpec {
         };
         let (package, version) = (plain(&self.package_name), plain(&self.package_version));
         format!("{package}-{version}-{}-{}", interpreter.tag, &digest[..16])
-    }
-
-    pub(super) async fn python_tags(&self) -> Result<Vec<String>, EnvironmentError> {
-        if !self.python_tags.is_empty() {
-            return Ok(self.python_tags.clone());
-        }
-        let wagon = self.open(&self.wagon).await?;
-        Ok(wagon.metadata.supported_python_versions)
     }
 
     /// Opens one of the wagons, in a thread of its own.

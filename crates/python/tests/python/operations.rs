@@ -72,6 +72,8 @@ impl Site {
         fs::write(dispatch.join(dispatch::INPUT), input).unwrap();
         let certificate = dispatch.join("ca.pem");
         fs::write(&certificate, "").unwrap();
+        let tenant = "default_tenant".parse().unwrap();
+        self.environment.link_plugin(&dispatch, &tenant, "web-plugin", "1.0").unwrap();
         let heard = self.directory.path().join("heard").into_string();
         let variables = Variables {
             environment: &self.environment,
@@ -90,7 +92,10 @@ impl Site {
                 protocol: "http",
                 certificate: &certificate,
             }),
-            further: &BTreeMap::from([("HEARD".to_owned(), heard)]),
+            further: &BTreeMap::from([
+                ("HEARD".to_owned(), heard),
+                ("CFY_PLUGINS_ROOT".to_owned(), dispatch.to_string()),
+            ]),
         };
         let output = Command::new(&self.environment.python)
             .args(dispatch::arguments(dispatch.as_str()))
@@ -219,6 +224,14 @@ async fn resources_come_from_the_agent() {
         })
     );
     assert!(site.directory.path().join("blueprint/files/a.txt").exists());
+}
+
+#[tokio::test]
+async fn a_plugin_finds_its_own_environment() {
+    let Some(mut site) = Site::new().await else { return };
+    let found = site.run("web_plugin.prefix", &json!({})).result.unwrap();
+    let found = Utf8PathBuf::from(found.as_str().unwrap());
+    assert_eq!(found.canonicalize_utf8().unwrap(), site.environment.prefix);
 }
 
 #[tokio::test]

@@ -27,6 +27,13 @@ def inputs(**kwargs):
     return kwargs
 
 
+def prefix(ctx, **_):
+    import pkg_resources  # Nobody requires it, and everybody has it.
+
+    assert pkg_resources
+    return ctx.plugin.prefix
+
+
 def fail(ctx, how, **_):
     ctx.logger.error('failing')
     ctx.instance.runtime_properties['failed'] = how

@@ -45,13 +45,7 @@ pub async fn run(cli: Cli, ui: &mut Ui) -> Result<(), Error> {
 
 // === impl Context ===
 
-impl<'a> Context<'a> {
-    /// Uses a connection that stands.
-    #[cfg(test)]
-    pub(crate) fn over(global: Global, ui: &'a mut Ui, manager: Manager) -> Self {
-        Self { global, ui, manager: Some(manager) }
-    }
-
+impl Context<'_> {
     pub(crate) async fn run(&mut self, command: Command) -> Result<(), Error> {
         match command {
             Command::Up(up) => up::run(self, up).await,
@@ -97,5 +91,13 @@ impl<'a> Context<'a> {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "wag", &mut script);
         self.ui.bytes(&script)
+    }
+}
+
+#[cfg(test)]
+impl<'a> Context<'a> {
+    /// Uses a connection that stands.
+    pub(crate) fn over(global: Global, ui: &'a mut Ui, manager: Manager) -> Self {
+        Self { global, ui, manager: Some(manager) }
     }
 }

@@ -109,7 +109,7 @@ impl Error {
             Self::Inputs(error) => error.details(),
             Self::Site(error) => error.details(),
             Self::Source(error) => error.details(),
-            Self::Execution { why, .. } => why.iter().cloned().collect(),
+            Self::Execution { why, .. } => why.iter().filter_map(|why| first_line(why)).collect(),
             _ => Vec::new(),
         }
     }
@@ -122,6 +122,9 @@ impl Error {
             Self::Inputs(error) => error.hint().map(str::to_owned),
             Self::Source(error) => error.hint().map(str::to_owned),
             Self::Site(error) => error.hint(),
+            Self::Execution { id, workflow, .. } if workflow == "uninstall" => Some(format!(
+                "`wag events {id}` shows all it did; `wag down --force` goes on nevertheless"
+            )),
             Self::Execution { id, .. } => Some(format!("`wag events {id}` shows all it did")),
             Self::Unwatched(id) => Some(format!(
                 "`wag events --follow {id}` follows it, `wag executions cancel {id}` ends it"
@@ -136,6 +139,13 @@ impl Error {
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Stdout(source) if source.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// The first line of a text; an ellipsis stands for the others.
+fn first_line(text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    let first = lines.next()?.to_owned();
+    Some(if lines.next().is_some() { first + " …" } else { first })
 }
 
 // === impl Chain ===

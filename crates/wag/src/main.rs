@@ -7,7 +7,7 @@ use waggoner_wag::{Cli, Error, Ui};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut ui = Ui::terminal(cli.global.output);
+    let mut ui = Ui::terminal(&cli.global);
     match run(cli, &mut ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => ui.report(&error),

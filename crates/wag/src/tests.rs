@@ -34,7 +34,7 @@ struct Page(Arc<Mutex<Vec<u8>>>);
 pub(crate) async fn wag(fake: Fake, line: &[&str]) -> Said {
     let cli = Cli::try_parse_from(["wag"].iter().chain(line)).unwrap();
     let (out, err) = (Page::default(), Page::default());
-    let mut ui = Ui::plain(out.clone(), err.clone(), cli.global.output);
+    let mut ui = Ui::plain(out.clone(), err.clone(), &cli.global);
     let manager = fake.connect().await;
     let mut context = Context::over(cli.global, &mut ui, manager);
     let done = context.run(cli.command).await;

@@ -11,7 +11,7 @@ use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Format,
+    cli::{Format, Global},
     error::{Chain, Error},
     record::Record,
 };
@@ -34,6 +34,8 @@ pub struct Ui {
     err: Box<dyn Write>,
     format: Format,
     clock: Clock,
+    /// How this program is called again for the same manager.
+    wag: String,
     /// Whether talk goes to a terminal, where lines may be redrawn.
     is_live: bool,
 }
@@ -42,11 +44,12 @@ pub struct Ui {
 
 impl Ui {
     /// The process's own streams.
-    pub fn terminal(format: Format) -> Self {
+    pub fn terminal(global: &Global) -> Self {
         Self {
+            wag: command(global),
             out: Box::new(AutoStream::auto(io::stdout())),
             err: Box::new(AutoStream::auto(io::stderr())),
-            format,
+            format: global.output,
             clock: Clock::new(TimeZone::system()),
             is_live: io::stderr().is_terminal(),
         }
@@ -54,11 +57,16 @@ impl Ui {
 
     /// Other streams, without colours, and times in UTC.
     #[cfg(test)]
-    pub fn plain(out: impl Write + 'static, err: impl Write + 'static, format: Format) -> Self {
+    pub(crate) fn plain(
+        out: impl Write + 'static,
+        err: impl Write + 'static,
+        global: &Global,
+    ) -> Self {
         Self {
+            wag: command(global),
             out: Box::new(anstream::StripStream::new(Box::new(out) as Box<dyn Write>)),
             err: Box::new(anstream::StripStream::new(Box::new(err) as Box<dyn Write>)),
-            format,
+            format: global.output,
             clock: Clock::new(TimeZone::UTC),
             is_live: false,
         }
@@ -66,6 +74,11 @@ impl Ui {
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// A command to go on with, for the same manager.
+    pub(crate) fn command(&self, rest: &str) -> String {
+        format!("{} {rest}", self.wag)
     }
 
     /// Whether a program reads the data.
@@ -134,15 +147,37 @@ impl Ui {
         if error.is_broken_pipe() {
             return ExitCode::SUCCESS;
         }
-        self.say(format!("{} {}", "error:".red().bold(), Chain(error)));
+        let sentence = printable(&Chain(error).to_string());
+        self.say(format!("{} {sentence}", "error:".red().bold()));
         for detail in error.details() {
-            self.say(format!("  {detail}"));
+            for line in detail.lines() {
+                self.say(format!("  {}", printable(line)));
+            }
         }
         if let Some(hint) = error.hint() {
+            let hint = hint.replace("`wag ", &format!("`{} ", self.wag));
             self.say(format!("{} {hint}", " hint:".cyan().bold()));
         }
         ExitCode::from(error.exit() as u8)
     }
+}
+
+/// The program's name with what was typed to choose a manager and a tenant.
+fn command(global: &Global) -> String {
+    let Global { profile, data_dir, tenant, output: _ } = global;
+    let profile = profile.iter().map(|path| format!(" --profile {}", quoted(path.as_str())));
+    let data_dir = data_dir.iter().map(|path| format!(" --data-dir {}", quoted(path.as_str())));
+    let tenant = tenant.iter().map(|name| format!(" --tenant {}", quoted(name)));
+    std::iter::once("wag".to_owned()).chain(profile).chain(data_dir).chain(tenant).collect()
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl std::fmt::Debug for Ui {

@@ -1,5 +1,7 @@
 //! The program itself, as a process: what it ends with and what becomes of its streams.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt,

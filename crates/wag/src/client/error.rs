@@ -20,7 +20,7 @@ pub enum ClientError {
     },
     #[error("failed to use the profile's token: it holds characters that no token has")]
     Token,
-    #[error("failed to reach the manager: {0}")]
+    #[error("{0}")]
     Unavailable(String),
     #[error("failed to get an answer from the manager in time")]
     Late,
@@ -60,10 +60,10 @@ impl From<Status> for ClientError {
         // A status with a cause was made on this side: the connection broke under the call.
         let is_ours = std::error::Error::source(&status).is_some();
         match status.code() {
-            _ if is_ours => Self::Unavailable(message),
+            _ if is_ours => Self::Unavailable(format!("failed to reach the manager: {message}")),
             Code::Unavailable => Self::Unavailable(message),
             Code::DeadlineExceeded => Self::Late,
-            Code::Internal | Code::Unknown | Code::DataLoss => Self::Broken(message),
+            Code::Internal | Code::Unknown => Self::Broken(message),
             code => Self::Refused(Refusal::new(code, message, &status)),
         }
     }
@@ -129,7 +129,14 @@ impl Refusal {
                 "" => violation.description.clone(),
                 subject => format!("{subject}: {}", violation.description),
             });
-        Self { code, message, reason, violations: fields.chain(conditions).collect() }
+        let mut violations: Vec<_> = fields.chain(conditions).collect();
+        // One finding is mostly the sentence itself, in slightly other words.
+        if let [only] = violations.as_slice()
+            && message.contains(beginning(only))
+        {
+            violations.clear();
+        }
+        Self { code, message, reason, violations }
     }
 
     fn hint(&self) -> Option<&'static str> {
@@ -139,12 +146,10 @@ impl Refusal {
                  and use `wag up`"
             }
             "PLUGIN_EXISTS" => "`wag plugins list` shows it",
-            "PLUGIN_IN_USE" => "delete the blueprints that use it first, or add --force",
-            "BLUEPRINT_IN_USE" => "delete its deployments first",
-            "DEPLOYMENT_IN_USE" => "uninstall it first: `wag executions start uninstall`",
+            "PLUGIN_IN_USE" => "add --force to delete it nevertheless",
+            "DEPLOYMENT_IN_USE" => "`wag executions start uninstall -d ID` uninstalls it",
             "EXECUTION_RUNNING" => "follow it with `wag events --follow`, or cancel it",
             "SECRET_EXISTS" => "add --update to change it",
-            "TENANT_IN_USE" => "delete what belongs to it first",
             "INVALID_INPUTS" => "name inputs with `-i NAME=VALUE` or --inputs",
             _ => match self.code {
                 Code::Unauthenticated => "the profile's token may be deleted, or another manager's",
@@ -159,6 +164,13 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
+}
+
+/// Enough of a finding, without its place, to know it again.
+fn beginning(finding: &str) -> &str {
+    let what = finding.split_once(": ").map_or(finding, |(_, what)| what);
+    let end = what.char_indices().nth(24).map_or(what.len(), |(at, _)| at);
+    &what[..end]
 }
 
 /// What the status says, or a word for its code where it says nothing.

@@ -89,7 +89,7 @@ async fn install(
                 let what = if is_changed { "the blueprint" } else { "the inputs" };
                 context.ui.say(format!(
                     "{what} changed since: `{}` and `wag up` again to apply it",
-                    hint(site, &format!("down {deployment_id}")),
+                    context.ui.command(&format!("down {deployment_id}")),
                 ));
             }
             (*deployment, execution.map(|execution| *execution))
@@ -121,7 +121,7 @@ async fn install(
     if let Some(execution) = &execution {
         executions::judge(execution)?;
     }
-    finish(context, manager, site, deployment, execution).await
+    finish(context, manager, deployment, execution).await
 }
 
 /// Uploads what lacks and creates the deployment.
@@ -165,7 +165,6 @@ async fn start(
 async fn finish(
     context: &mut Context<'_>,
     manager: &Manager,
-    site: Option<&Site>,
     deployment: Deployment,
     execution: Option<Execution>,
 ) -> Result<(), Error> {
@@ -186,12 +185,14 @@ async fn finish(
     if outputs.as_object().is_some_and(|outputs| !outputs.is_empty()) {
         context.ui.shape(&outputs)?;
     }
-    let id = &deployment.id;
-    context.ui.say(format!("What it did:  {}", hint(site, &format!("events -d {id}"))));
-    context
-        .ui
-        .say(format!("What it made: {}", hint(site, &format!("node-instances list -d {id}"))));
-    context.ui.say(format!("Take it back: {}", hint(site, &format!("down {id}"))));
+    for (what, command) in [
+        ("What it did", "events -d"),
+        ("What it made", "node-instances list -d"),
+        ("Take it back", "down"),
+    ] {
+        let command = context.ui.command(&format!("{command} {}", deployment.id));
+        context.ui.say(format!("{what:>12}: {command}"));
+    }
     Ok(())
 }
 
@@ -241,15 +242,5 @@ fn deployed(manager: &Manager, deployment_id: &str, blueprint_id: &str) -> Deplo
         tenant: manager.tenant(),
         deployment: deployment_id.to_owned(),
         blueprint: blueprint_id.to_owned(),
-    }
-}
-
-/// A command to go on with, for the same data directory.
-fn hint(site: Option<&Site>, command: &str) -> String {
-    let usual = Target::choose(&crate::cli::Global::default(), |name| std::env::var(name).ok());
-    match (site, usual) {
-        (Some(site), Ok(Target::DataDir(usual))) if usual == site.dir() => format!("wag {command}"),
-        (Some(site), _) => format!("wag --data-dir {} {command}", site.dir()),
-        (None, _) => format!("wag {command}"),
     }
 }

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use clap::{Command, CommandFactory as _};
 
 use crate::Cli;
@@ -7,7 +9,7 @@ fn help(command: &mut Command, path: &str, pages: &mut String) {
     let page = command.clone().term_width(100).render_long_help().to_string();
     // What is the same for every command is shown with the first one.
     let own = page.split("Global options:").next().filter(|_| path != "wag").unwrap_or(&page);
-    pages.push_str(&format!("===== {path}\n{own}\n"));
+    let _ = writeln!(pages, "===== {path}\n{own}");
     let names: Vec<_> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
     for name in names {
         let child = command.find_subcommand_mut(&name).unwrap();

@@ -26,7 +26,7 @@ async fn a_refusal_is_a_sentence_with_a_hint() {
     );
     insta::assert_snapshot!(refused(refusal, &["plugins", "delete", "1"]).await, @"
     error: failed to delete the plugin `1`: the blueprint `web` uses it
-     hint: delete the blueprints that use it first, or add --force
+     hint: add --force to delete it nevertheless
     exit 3
     ");
 }
@@ -49,6 +49,29 @@ async fn findings_are_listed_one_a_line_with_their_places() {
 }
 
 #[tokio::test]
+async fn a_finding_that_is_the_sentence_itself_is_not_said_twice() {
+    let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "waggoner", HashMap::new());
+    details.add_bad_request_violation("id", "`1` is not an execution's id: it is not a UUID");
+    let message = "`id` cannot be taken: `1` is not an execution's id: it is not a UUID";
+    let refusal = Status::with_error_details(Code::InvalidArgument, message, details);
+    insta::assert_snapshot!(refused(refusal, &["executions", "cancel", "1"]).await, @"
+    error: `id` cannot be taken: `1` is not an execution's id: it is not a UUID
+    exit 3
+    ");
+}
+
+#[tokio::test]
+async fn a_hint_goes_on_with_the_same_manager() {
+    let refusal = reason(Code::AlreadyExists, "the plugin is there already", "PLUGIN_EXISTS");
+    let line = ["--data-dir", "/x y", "--tenant", "t", "plugins", "delete", "1"];
+    insta::assert_snapshot!(refused(refusal, &line).await, @"
+    error: the plugin is there already
+     hint: `wag --data-dir '/x y' --tenant t plugins list` shows it
+    exit 3
+    ");
+}
+
+#[tokio::test]
 async fn what_is_not_there_has_an_exit_code_of_its_own() {
     let line = ["plugins", "get", "9"];
     insta::assert_snapshot!(wag(Fake::default(), &line).await.err, @"error: there is no plugin `9`");
@@ -66,6 +89,7 @@ async fn every_code_has_its_exit() {
         (Code::Unauthenticated, 3),
         (Code::ResourceExhausted, 3),
         (Code::Unimplemented, 3),
+        (Code::DataLoss, 3),
         (Code::DeadlineExceeded, 69),
         (Code::Internal, 70),
         (Code::Unknown, 70),
@@ -80,7 +104,7 @@ async fn every_code_has_its_exit() {
 async fn an_unavailable_manager_is_asked_again_and_then_given_up() {
     let refusal = Status::unavailable("the manager starts");
     insta::assert_snapshot!(refused(refusal, &["plugins", "delete", "1"]).await, @"
-    error: failed to reach the manager: the manager starts
+    error: the manager starts
     exit 69
     ");
 }

@@ -32,6 +32,7 @@ fn log(id: u64, level: &str, message: &str) -> Event {
 
 fn failed() -> Fake {
     let task_failed = Event {
+        attempt_id: String::new(),
         causes_json: r#"[{"type":"HttpException","message":"no such region"}]"#.to_owned(),
         ..on_web(event(6, "task_failed", "Task failed 'web.tasks.create'"))
     };
@@ -70,7 +71,6 @@ async fn a_failed_execution_shows_what_failed_and_its_last_log_lines() {
         | making a server
         | no such
         | region
-    12:00:07.250 [install] 'install' workflow execution failed
     error: the execution `e-1` of `install` failed
       the operation `create` of `web_1` failed
      hint: `wag events e-1` shows all it did

@@ -15,14 +15,13 @@ pub(super) fn render(shape: &Value) -> String {
     };
     let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or_default();
     for (name, value) in fields {
-        let head = format!("{name:<width$}");
-        let _ = write!(text, "{}", head.bold());
         match below(value) {
             None => {
-                let _ = writeln!(text, "  {}", inline(value));
+                let head = format!("{name:<width$}");
+                let _ = writeln!(text, "{}  {}", head.bold(), inline(value));
             }
             Some(block) => {
-                text.push('\n');
+                let _ = writeln!(text, "{}", name.bold());
                 for line in block.lines() {
                     let _ = writeln!(text, "  {line}");
                 }

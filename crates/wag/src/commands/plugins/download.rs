@@ -1,6 +1,6 @@
 //! `wag plugins download`.
 
-use std::io::Write as _;
+use std::{io::Write as _, os::unix::fs::PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::NamedUtf8TempFile;
@@ -23,8 +23,11 @@ pub(super) async fn run(
 ) -> Result<(), Error> {
     let manager = context.manager().await?;
     let (plugin, path) = download(&manager, plugin, to).await?;
-    context.ui.step("Downloaded", path);
-    context.ui.one(&plugin)
+    if context.ui.is_json() {
+        return context.ui.one(&plugin);
+    }
+    context.ui.step("Downloaded", format!("{} {}", plugin.package_name, plugin.package_version));
+    context.ui.data(&format!("{path}\n"))
 }
 
 async fn download(
@@ -58,6 +61,8 @@ async fn download(
     if arrived != plugin.digest {
         return Err(Error::Damaged { arrived, announced: plugin.digest });
     }
+    let mode = PermissionsExt::from_mode(0o644);
+    fs_err::set_permissions(file.path(), mode).map_err(failed)?;
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok((plugin, path))
 }

@@ -1,6 +1,6 @@
 //! What is known of an execution: pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use indexmap::IndexMap;
 use owo_colors::OwoColorize as _;
@@ -23,7 +23,6 @@ const TAILS: usize = 256;
 pub(super) struct Board {
     rows: IndexMap<String, Row>,
     tails: IndexMap<String, VecDeque<String>>,
-    running: HashMap<String, String>,
     is_live: bool,
     logs: bool,
 }
@@ -43,13 +42,7 @@ pub(super) struct Row {
 impl Board {
     /// A board that keeps quiet about what its rows show where `is_live`.
     pub(super) fn new(is_live: bool, logs: bool) -> Self {
-        Self {
-            rows: IndexMap::new(),
-            tails: IndexMap::new(),
-            running: HashMap::new(),
-            is_live,
-            logs,
-        }
+        Self { rows: IndexMap::new(), tails: IndexMap::new(), is_live, logs }
     }
 
     pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
@@ -79,7 +72,9 @@ impl Board {
                 lines.extend(self.tail(event));
                 lines
             }
-            "workflow_failed" | "workflow_cancelled" => vec![line()],
+            // Whoever watches says how the execution ended, and why.
+            "workflow_failed" => Vec::new(),
+            "workflow_cancelled" => vec![line()],
             _ => self.unless_live(line),
         }
     }
@@ -106,7 +101,6 @@ impl Board {
             return;
         }
         let operation = short(&event.operation).to_owned();
-        self.running.insert(key(event).to_owned(), operation.clone());
         self.row(&event.node_instance_id).operations.push(operation);
     }
 
@@ -114,17 +108,16 @@ impl Board {
         if event.node_instance_id.is_empty() {
             return;
         }
-        let operation = self.running.remove(key(event));
-        let operation = operation.as_deref().unwrap_or_else(|| short(&event.operation)).to_owned();
+        let operation = short(&event.operation);
         let row = self.row(&event.node_instance_id);
-        if let Some(at) = row.operations.iter().position(|running| *running == operation) {
+        if let Some(at) = row.operations.iter().position(|running| running == operation) {
             row.operations.remove(at);
         }
         row.has_failed = has_failed;
     }
 
     fn keep(&mut self, event: &Event) {
-        let tail = self.tails.entry(key(event).to_owned()).or_default();
+        let tail = self.tails.entry(key(event)).or_default();
         tail.extend(event.message.lines().map(printable));
         tail.drain(..tail.len().saturating_sub(TAIL));
         if self.tails.len() > TAILS {
@@ -134,7 +127,7 @@ impl Board {
 
     /// The last log lines of what failed, unless they were shown already.
     fn tail(&mut self, event: &Event) -> Vec<String> {
-        let tail = self.tails.shift_remove(key(event)).unwrap_or_default();
+        let tail = self.tails.shift_remove(&key(event)).unwrap_or_default();
         if self.logs {
             return Vec::new();
         }
@@ -142,9 +135,11 @@ impl Board {
     }
 }
 
-/// What the log lines and the events of one attempt have in common.
-fn key(event: &Event) -> &str {
-    if event.attempt_id.is_empty() { &event.node_instance_id } else { &event.attempt_id }
+/// What the log lines and the events of one operation have in common. The events of a task do not
+/// name the attempt, nor the target.
+fn key(event: &Event) -> String {
+    let Event { node_instance_id, operation, .. } = event;
+    format!("{node_instance_id} {operation}")
 }
 
 #[cfg(test)]

@@ -53,7 +53,13 @@ impl Parent {
         let path = folder.join(source.file_name().unwrap_or("program"));
         let _alone = self.starting.write().await;
         let mut options = fs_err::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o700).open(&path)?.write_all(&text)?;
+        options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o700)
+            .open(&path)?
+            .write_all(&text)?;
         Ok(path)
     }
 }

@@ -62,8 +62,9 @@ impl Place {
         ]);
         let directory = house.state.attempts().join(attempt.id.to_string());
         let files = directory.join("files");
-        for path in [&directory, &files, &directory.join("tmp"), &directory.join("dispatch")] {
-            private(path).map_err(PlaceError::Make)?;
+        private(&directory).map_err(PlaceError::Make)?;
+        for name in ["files", "tmp", "dispatch", "scripts"] {
+            private(&directory.join(name)).map_err(PlaceError::Make)?;
         }
         let api = HostApi::new(attempt.clone(), start, files, house.state.work())?;
         let api = Arc::new(api);
@@ -82,6 +83,11 @@ impl Place {
     /// Where `input.json` and `output.json` are.
     pub(crate) fn dispatch(&self) -> Utf8PathBuf {
         self.directory.join("dispatch")
+    }
+
+    /// Where the script is that the operation runs.
+    pub(crate) fn scripts(&self) -> Utf8PathBuf {
+        self.directory.join("scripts")
     }
 
     /// Where temporary files go.

@@ -23,6 +23,7 @@ use crate::{
         sentence,
         settings::Settings,
     },
+    parent::Parent,
     start::{Script, ScriptText, Start},
 };
 
@@ -52,7 +53,7 @@ pub(super) async fn run(
         Err(error) => return failed(error),
     };
     let fetched = tokio::select! {
-        fetched = fetch(&place, &script.text) => fetched,
+        fetched = fetch(&house.parent, &place, &script.text) => fetched,
         order = attempt.cancelled() => return failed(super::cancelled(&order.reason)),
     };
     let path = match fetched {
@@ -143,7 +144,11 @@ async fn inputs(api: &HostApi, start: &Start) -> Result<Map<String, Value>, Oper
 }
 
 /// Brings the script into a file that may be executed.
-async fn fetch(place: &Place, text: &ScriptText) -> Result<Utf8PathBuf, OperationError> {
+async fn fetch(
+    parent: &Parent,
+    place: &Place,
+    text: &ScriptText,
+) -> Result<Utf8PathBuf, OperationError> {
     let failed = |error: std::io::Error| {
         OperationError::recoverable(format!("failed to store the script: {error}"))
     };
@@ -174,9 +179,7 @@ async fn fetch(place: &Place, text: &ScriptText) -> Result<Utf8PathBuf, Operatio
             })?,
         },
     };
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&path, mode).await.map_err(failed)?;
-    Ok(path)
+    parent.install(&path, &place.scripts()).await.map_err(failed)
 }
 
 /// Takes off the white space that all lines begin with (Python's `textwrap.dedent`).

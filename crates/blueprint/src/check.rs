@@ -107,8 +107,12 @@ impl Checker<'_> {
         for (key, field) in fields {
             if field.key_type.is_none() && !known.iter().any(|(name, _)| name == key) {
                 let names = || known.iter().map(|(name, _)| *name);
-                let message = format!("`{key}` is not known here, expected {}", list_of(names()));
                 let hint = nearest::hint(key, names());
+                let expected = match &hint {
+                    Some(_) => String::new(),
+                    None => format!(", expected {}", list_of(names())),
+                };
+                let message = format!("`{key}` is not known here{expected}");
                 let path = self.path.join(".");
                 let refusal = Refusal::format(message);
                 self.findings.report_with_hint(field.key_place, &path, refusal, hint);

@@ -147,6 +147,10 @@ fn share(holder: &mut Json, operations: &str, interfaces: &str) {
         for (name, operation) in of.as_object_mut().into_iter().flatten() {
             let evaluated = &operations[format!("{interface}.{name}")]["inputs"];
             let Some(evaluated) = evaluated.as_object() else { continue };
+            // A script has inputs of its own: those of the interface and the script's path.
+            if evaluated.len() != operation["inputs"].as_object().map_or(0, Object::len) {
+                continue;
+            }
             for (input, value) in operation["inputs"].as_object_mut().into_iter().flatten() {
                 if let Some(evaluated) = evaluated.get(input) {
                     *value = evaluated.clone();

@@ -19,17 +19,24 @@ fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<
 /// Names longer than this are compared by their beginnings.
 const LONGEST: usize = 80;
 
-/// Levenshtein's distance.
+/// How many letters are to be changed, added, left out or swapped with their neighbour.
 fn distance(given: &[char], name: &str) -> usize {
+    let name: Vec<char> = name.chars().take(LONGEST).collect();
+    let mut before: Vec<usize> = vec![];
     let mut row: Vec<usize> = (0..=given.len()).collect();
-    for (line, letter) in name.chars().take(LONGEST).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
+    for (line, letter) in name.iter().enumerate() {
+        let mut next = vec![line + 1];
         for (column, typed) in given.iter().enumerate() {
-            let change = diagonal + usize::from(*typed != letter);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
+            let change = row[column] + usize::from(typed != letter);
+            let mut least = change.min(row[column + 1] + 1).min(next[column] + 1);
+            let is_swapped =
+                line > 0 && column > 0 && given[column - 1] == *letter && name[line - 1] == *typed;
+            if is_swapped {
+                least = least.min(before[column - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[given.len()]
 }
@@ -42,6 +49,7 @@ mod tests {
     fn a_slip_is_recognised_and_a_stranger_is_not() {
         let known = ["node_types", "node_templates", "inputs"];
         assert_eq!(hint("node_type", known), Some("did you mean `node_types`?".to_owned()));
+        assert_eq!(hint("ipnuts", known), Some("did you mean `inputs`?".to_owned()));
         assert_eq!(hint("banana", known), None);
     }
 }

@@ -32,8 +32,14 @@ pub enum Kind {
     Type,
     /// What `dsl_parser` calls an illegal state.
     Runtime,
-    /// The instance graph: a relationship between nodes that cannot be made.
-    Relationship,
+    /// A relationship type that neither contains nor connects.
+    UnsupportedRelationship,
+    /// A `connection_type` that is not one.
+    ConnectionType,
+    /// A node that is connected to one instance was found connected to several.
+    AllToOneState,
+    /// A connection to one instance inside of a scaling group.
+    AllToOneInGroup,
 }
 
 /// A fault without its place.
@@ -72,7 +78,10 @@ impl Kind {
             Self::Key => "KeyError",
             Self::Type => "TypeError",
             Self::Runtime => "RuntimeError",
-            Self::Relationship => "UnsupportedRelationship",
+            Self::UnsupportedRelationship => "UnsupportedRelationship",
+            Self::ConnectionType => "IllegalConnectedToConnectionType",
+            Self::AllToOneState => "IllegalAllToOneState",
+            Self::AllToOneInGroup => "UnsupportedAllToOneInGroup",
         }
     }
 }

@@ -94,7 +94,7 @@ impl Dependency {
         found.map(|relationship| relationship["target_id"].clone()).ok_or_else(|| {
             let message =
                 format!("`{}` is in no relationship of {}", self.spot.path, instance["id"]);
-            Refusal::new(Kind::Value, message)
+            Refusal::new(Kind::Key, message)
         })
     }
 }

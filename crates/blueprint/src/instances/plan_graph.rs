@@ -168,7 +168,7 @@ impl Relation {
                  `{CONTAINED_IN}`",
                 text("type")
             );
-            return Err(Refusal::new(Kind::Relationship, message));
+            return Err(Refusal::new(Kind::UnsupportedRelationship, message));
         }
         let connection_type = relationship["properties"]["connection_type"].as_str();
         Ok(Self {
@@ -207,7 +207,7 @@ impl Relation {
                     self.target,
                     other.unwrap_or("not given")
                 );
-                Err(Refusal::new(Kind::Relationship, message))
+                Err(Refusal::new(Kind::ConnectionType, message))
             }
         }
     }

@@ -41,7 +41,7 @@ impl Making<'_> {
                         "`{source}` and `{target}` are both in the group `{group}`, where \
                          `all_to_one` cannot connect them"
                     );
-                    return Err(Refusal::new(Kind::Relationship, message));
+                    return Err(Refusal::new(Kind::AllToOneInGroup, message));
                 }
                 (Connection::AllToOne, None) => {
                     let one = one_target(&chosen, source, target, relation, targets)?;
@@ -96,7 +96,7 @@ fn one_target(
         Some(_) => {
             let message =
                 format!("`{source}` is connected to several instances of `{target}`, not to one");
-            Err(Refusal::new(Kind::Relationship, message))
+            Err(Refusal::new(Kind::AllToOneState, message))
         }
     }
 }

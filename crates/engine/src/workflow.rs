@@ -297,3 +297,6 @@ fn find<'p>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ impl Execution {
             instance: self.world.instance(call.instance).id.clone(),
             node: self.world.node(call.instance).id.clone(),
             host: self.world.instance(call.instance).host.clone(),
-            executor: call.executor(&self.world),
+            executor: call.executor(&operation, &self.world),
             operation_name: call.name.clone().into_owned(),
             operation,
             relationship: call.relationship(&self.world),

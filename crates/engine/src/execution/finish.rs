@@ -54,7 +54,7 @@ impl Execution {
         let told = |task: TaskIx| {
             let call = self.call(task);
             let none = || Failure { causes: String::new(), traceback: String::new() };
-            let name = &call.operation(&self.world).operation;
+            let name = &call.mapping;
             let instance = &self.world.instance(call.instance).id;
             let what = format!("{name} ({instance}:{})", call.name);
             (what, call.failure.clone().unwrap_or_else(none))

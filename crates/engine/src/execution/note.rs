@@ -19,7 +19,7 @@ impl Execution {
         let outcome = json!({
             "ok": call.state == TaskState::Succeeded,
             "timestamp": call.since.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
-            "task": call.operation(&self.world).operation,
+            "task": call.mapping,
             "result": call.result,
         });
         match call.handler {

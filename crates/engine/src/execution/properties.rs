@@ -14,7 +14,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    Dispatch, Effect, Event, Start,
+    Dispatch, Effect, Event, Modification, Start,
     testkit::{ALL, Act, PlanBuilder, Sim, start},
 };
 
@@ -35,16 +35,28 @@ const WORKFLOWS: &[(&str, &str)] = &[
     ("uninstall", r#"{"ignore_failure": true}"#),
     ("reinstall", "{}"),
     ("restart", r#"{"run_by_dependency_order": true}"#),
+    ("check_status", r#"{"run_by_dependency_order": true, "ignore_failure": true}"#),
+    ("check_drift", "{}"),
+    ("heal", "{}"),
+    ("heal", r#"{"node_instance_id": "n0_1", "ignore_failure": false}"#),
+    ("rollback", r#"{"full_rollback": true}"#),
+    ("scale", r#"{"scalable_entity_name": "n0", "delta": 1}"#),
+    ("scale", r#"{"scalable_entity_name": "n0", "delta": -1}"#),
     (
         "execute_operation",
         r#"{"operation": "cloudify.interfaces.lifecycle.create", "run_by_dependency_order": true}"#,
     ),
 ];
 
+/// Operations apart from the lifecycle's own.
+const MORE: &[&str] = &["heal", "check_drift", "cloudify.interfaces.validation.check_status"];
+
 fn plans() -> impl Strategy<Value = Arc<Plan>> {
     // Per node: its operations, and of the nodes before it those it is related to.
-    let node =
-        (prop::sample::subsequence(ALL, 0..=ALL.len()), prop::collection::vec(any::<bool>(), 7));
+    let node = (
+        prop::sample::subsequence([ALL, MORE].concat(), 0..=ALL.len() + MORE.len()),
+        prop::collection::vec(any::<bool>(), 7),
+    );
     prop::collection::vec(node, 1..8).prop_map(|nodes| {
         let mut builder = PlanBuilder::default();
         for (at, (operations, related)) in nodes.iter().enumerate() {
@@ -53,7 +65,11 @@ fn plans() -> impl Strategy<Value = Arc<Plan>> {
             builder = builder.node(&format!("n{at}"), operations);
             for (target, _) in related[..at].iter().enumerate().filter(|(_, related)| **related) {
                 let target = format!("n{target}");
-                builder = builder.related(&target, "depends_on", &["preconfigure", "unlink"]);
+                builder = builder.related(
+                    &target,
+                    "depends_on",
+                    &["preconfigure", "unlink", "check_drift"],
+                );
             }
         }
         builder.build()
@@ -86,6 +102,10 @@ fn cases() -> impl Strategy<Value = Case> {
             for (instance, state) in start.instances.iter_mut().zip(states) {
                 instance.state = state;
             }
+            start.modification = Some(Modification {
+                added: vec!["n0_1".to_owned()],
+                removed: vec!["n0_1".to_owned()],
+            });
             start.settings.subgraph_retries = lives;
             start.settings.max_in_flight = most;
             Case { plan, start, seed, failing }

@@ -89,7 +89,7 @@ impl Execution {
     pub(super) fn pass_over(&mut self, task: TaskIx, turn: &mut Turn) {
         if self.call(task).handler == Handler::Ignore {
             let call = self.call(task);
-            let name = &call.operation(&self.world).operation;
+            let name = &call.mapping;
             let message = format!("Ignoring task {name} failure");
             let owner = self.graph.group(self.graph.task(task).group).instance;
             let instance = Some(self.world.instance(owner).id.clone());
@@ -153,8 +153,7 @@ impl Execution {
     }
 
     pub(super) fn total_retries(&self, task: TaskIx) -> i64 {
-        let retries = self.call(task).operation(&self.world).max_retries;
-        retries.unwrap_or(self.settings.task_retries)
+        self.call(task).max_retries.unwrap_or(self.settings.task_retries)
     }
 
     pub(super) fn call(&self, task: TaskIx) -> &Call {
@@ -192,7 +191,7 @@ impl Execution {
     }
 
     fn interval(&self, task: TaskIx) -> SignedDuration {
-        let given = self.call(task).operation(&self.world).retry_interval;
+        let given = self.call(task).retry_interval;
         given
             .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
             .filter(|interval| !interval.is_negative())
@@ -231,7 +230,7 @@ impl Execution {
     ) -> Told {
         let call = self.call(task);
         let total_retries = self.total_retries(task);
-        let name = &call.operation(&self.world).operation;
+        let name = &call.mapping;
         let (dry, retry) = (self.dry(), message::retry(call.retry_number, total_retries));
         Told {
             event_type,

@@ -366,6 +366,22 @@ fn a_life_is_tried_again_as_a_whole() {
 }
 
 #[test]
+fn a_life_begins_again_only_when_its_last_operation_is_back() {
+    let plan = chain().build();
+    let mut start = start("install", &plan, json!({"node_ids": ["app"]}));
+    start.settings.subgraph_retries = 1;
+    let mut sim = Sim::new(&plan, start).unwrap();
+    sim.settle(0, Act::Succeed(Value::Null));
+    assert_eq!(sim.out.len(), 2, "both sides preconfigure");
+    sim.settle(0, Act::Fail(ErrorKind::NonRecoverable));
+    assert_eq!(sim.out.len(), 1);
+    sim.crash();
+    assert_eq!(sim.out.len(), 1);
+    sim.settle(0, Act::Succeed(Value::Null));
+    assert_eq!(sim.calls.last().unwrap(), "app_1 stop");
+}
+
+#[test]
 fn a_life_is_not_tried_again_without_end() {
     let plan = PlanBuilder::default().node("a", &["create"]).build();
     let mut start = start("install", &plan, json!({}));

@@ -21,6 +21,12 @@ pub(crate) struct Call {
     /// Inputs over those of the plan.
     pub(crate) inputs: Option<Arc<Map<String, Value>>>,
     place: Place,
+    // What is needed at each turn, so that a turn need not look into the plan.
+    /// What the plugin runs: the name of the task.
+    pub(crate) mapping: Box<str>,
+    pub(crate) max_retries: Option<i64>,
+    /// In seconds.
+    pub(crate) retry_interval: Option<f64>,
 
     pub(crate) state: TaskState,
     pub(crate) retry_number: u32,
@@ -127,8 +133,8 @@ impl Call {
             .expect("a call is only made of an operation that is there")
     }
 
-    pub(crate) fn executor(&self, world: &World) -> Executor {
-        match self.operation(world).executor {
+    pub(crate) fn executor(&self, operation: &Operation, world: &World) -> Executor {
+        match operation.executor {
             Some(Executor::HostAgent) => Executor::HostAgent,
             Some(Executor::Auto) if world.instance(self.instance).host.is_some() => {
                 Executor::HostAgent
@@ -157,13 +163,16 @@ impl Call {
         name: Cow<'static, str>,
         place: Place,
     ) -> Option<Self> {
-        operation(world, instance, place, &name)?;
+        let operation = operation(world, instance, place, &name)?;
         Some(Self {
             instance,
             name,
             handler: Handler::Plain,
             inputs: None,
             place,
+            mapping: operation.operation.as_str().into(),
+            max_retries: operation.max_retries,
+            retry_interval: operation.retry_interval,
             state: TaskState::Pending,
             retry_number: 0,
             since: Timestamp::UNIX_EPOCH,

@@ -70,6 +70,10 @@ pub enum Error {
     Interrupted,
     #[error("interrupted; the execution `{0}` goes on")]
     Unwatched(String),
+    #[error(
+        "failed to use the deployment `{deployment}`: it is one of the blueprint `{blueprint}`"
+    )]
+    OtherBlueprint { deployment: String, blueprint: String },
     #[error("failed to choose a deployment: `wag up` made several: {0}")]
     WhichDeployment(String),
 }
@@ -89,6 +93,7 @@ impl Error {
             Self::Source(error) => error.exit(),
             Self::Site(error) => error.exit(),
             Self::Interrupted | Self::Unwatched(_) => Exit::Interrupted,
+            Self::OtherBlueprint { .. } => Exit::Refused,
             Self::Runtime(_) | Self::Damaged { .. } => Exit::Bug,
             Self::Stdout(_)
             | Self::Stdin(_)
@@ -130,6 +135,7 @@ impl Error {
                 "`wag events --follow {id}` follows it, `wag executions cancel {id}` ends it"
             )),
             Self::Damaged { .. } => Some("try again".to_owned()),
+            Self::OtherBlueprint { .. } => Some("name another with --deployment-id".to_owned()),
             Self::WhichDeployment(_) => Some("name one, or take back `--all`".to_owned()),
             _ => None,
         }

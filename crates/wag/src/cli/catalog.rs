@@ -82,7 +82,7 @@ pub enum Blueprints {
         blueprint: Utf8PathBuf,
 
         /// The blueprint's id [default: the name of its directory]
-        #[arg(short, long, value_name = "ID")]
+        #[arg(short, long, visible_alias = "id", value_name = "ID")]
         blueprint_id: Option<String>,
     },
     /// List blueprints

@@ -16,11 +16,11 @@ pub struct Up {
     pub inputs: Values,
 
     /// The blueprint's id [default: the name of its directory]
-    #[arg(short, long, value_name = "ID")]
+    #[arg(short, long, visible_alias = "blueprint", value_name = "ID")]
     pub blueprint_id: Option<String>,
 
     /// The deployment's id [default: the blueprint's id]
-    #[arg(short, long, value_name = "ID")]
+    #[arg(short, long, visible_alias = "deployment", value_name = "ID")]
     pub deployment_id: Option<String>,
 
     /// Where a manager that is started listens [default: the port it had before, or a free one]

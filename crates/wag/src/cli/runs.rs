@@ -23,7 +23,7 @@ pub enum Deployments {
         deployment: String,
 
         /// The blueprint's id
-        #[arg(short, long, value_name = "ID")]
+        #[arg(short, long, visible_alias = "blueprint", value_name = "ID")]
         blueprint_id: String,
 
         #[command(flatten)]
@@ -32,7 +32,7 @@ pub enum Deployments {
     /// List deployments
     List {
         /// Only deployments of this blueprint
-        #[arg(short, long, value_name = "ID")]
+        #[arg(short, long, visible_alias = "blueprint", value_name = "ID")]
         blueprint_id: Option<String>,
     },
     /// Show a deployment
@@ -64,7 +64,7 @@ pub enum Executions {
         workflow: String,
 
         /// The deployment's id
-        #[arg(short, long, value_name = "ID")]
+        #[arg(short, long, visible_alias = "deployment", value_name = "ID")]
         deployment_id: String,
 
         /// A parameter; the value is read as YAML. May be repeated
@@ -90,7 +90,7 @@ pub enum Executions {
     /// List executions, newest first
     List {
         /// Only executions of this deployment
-        #[arg(short, long, value_name = "ID")]
+        #[arg(short, long, visible_alias = "deployment", value_name = "ID")]
         deployment_id: Option<String>,
     },
     /// Show an execution
@@ -124,7 +124,7 @@ pub struct Events {
     pub follow: bool,
 
     /// Only those of this deployment
-    #[arg(short, long, value_name = "ID")]
+    #[arg(short, long, visible_alias = "deployment", value_name = "ID")]
     pub deployment_id: Option<String>,
 
     /// Only those of this node instance
@@ -155,7 +155,7 @@ pub enum NodeInstances {
     /// List node instances
     List {
         /// Only those of this deployment
-        #[arg(short, long, value_name = "ID")]
+        #[arg(short, long, visible_alias = "deployment", value_name = "ID")]
         deployment_id: Option<String>,
 
         /// Only those of this node

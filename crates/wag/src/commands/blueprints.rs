@@ -82,7 +82,12 @@ pub(crate) async fn upload(
     answer.await?.blueprint.ok_or(ClientError::Hollow("blueprint"))
 }
 
-async fn validate(manager: &Manager, source: &Source, parcel: Parcel) -> Result<(), ClientError> {
+/// Checks a blueprint as an upload would.
+pub(crate) async fn validate(
+    manager: &Manager,
+    source: &Source,
+    parcel: Parcel,
+) -> Result<(), ClientError> {
     use validate_blueprint_request::Message;
     // An upload would need an id; any that is well formed will do.
     let id = source.id().unwrap_or_else(|_| "blueprint".to_owned());

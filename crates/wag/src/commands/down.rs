@@ -69,6 +69,7 @@ pub(super) async fn run(context: &mut Context<'_>, command: Down) -> Result<(), 
 }
 
 /// A deployment to take back.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Given {
     Made(Deployed),
     Named(String),
@@ -166,3 +167,6 @@ async fn stop(
     drop(turn);
     Ok(stopped)
 }
+
+#[cfg(test)]
+mod tests;

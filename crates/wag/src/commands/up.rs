@@ -8,7 +8,7 @@
 //! failure.
 
 use serde_json::{Map, Value, json};
-use waggoner_proto::v1::{Blueprint, Deployment, Execution, ExecutionStatus};
+use waggoner_proto::v1::{Blueprint, Deployment, Execution};
 
 use super::{Context, blueprints, deployments, down, executions};
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 };
 
 mod plugins;
+mod standing;
+
+use self::standing::{Standing, holds, standing};
 
 /// What is wanted.
 struct Wish {
@@ -31,17 +34,6 @@ struct Wish {
     blueprint_id: String,
     deployment_id: String,
     inputs_json: String,
-}
-
-/// How a deployment that is there is related to what is wanted.
-enum Standing {
-    /// It is installed.
-    Installed(Box<Deployment>, Option<Box<Execution>>),
-    /// It is being installed.
-    Installing(Box<Deployment>, Box<Execution>),
-    /// It is not installed, or not whole.
-    Partial(Box<Deployment>),
-    Absent,
 }
 
 pub(super) async fn run(context: &mut Context<'_>, command: Up) -> Result<(), Error> {
@@ -80,7 +72,7 @@ async fn install(
     let stored = found(blueprints::get(manager, &blueprint_id).await)?;
     let is_changed =
         stored.as_ref().is_some_and(|one| one.digest != wish.parcel.digest.to_string());
-    let standing = standing(manager, &deployment_id).await?;
+    let standing = standing(manager, &deployment_id, &blueprint_id).await?;
 
     let (deployment, execution) = match standing {
         Standing::Installed(deployment, execution) => {
@@ -104,6 +96,7 @@ async fn install(
             (*deployment, Some(execution))
         }
         Standing::Partial(_) => {
+            check(context, manager, site, &wish.source).await?;
             context.ui.step("Replacing", format!("{deployment_id}, which is not installed"));
             let deployed = deployed(manager, &deployment_id, &blueprint_id);
             down::take_back(context, manager, &deployed, down::Failing::Stops, logs).await?;
@@ -112,6 +105,7 @@ async fn install(
         }
         Standing::Absent => {
             if is_changed && deployments::list(manager, &blueprint_id).await?.is_empty() {
+                check(context, manager, site, &wish.source).await?;
                 blueprints::delete(manager, &blueprint_id).await?;
             }
             let deployment = create(context, manager, site, wish).await?;
@@ -122,6 +116,17 @@ async fn install(
         executions::judge(execution)?;
     }
     finish(context, manager, deployment, execution).await
+}
+
+/// Checks a blueprint before an older one makes way for it.
+async fn check(
+    context: &mut Context<'_>,
+    manager: &Manager,
+    site: Option<&Site>,
+    source: &Source,
+) -> Result<(), Error> {
+    plugins::provide(context.ui, manager, site, source).await?;
+    Ok(blueprints::validate(manager, source, source.pack()?).await?)
 }
 
 /// Uploads what lacks and creates the deployment.
@@ -194,39 +199,6 @@ async fn finish(
         context.ui.say(format!("{what:>12}: {command}"));
     }
     Ok(())
-}
-
-async fn standing(manager: &Manager, deployment_id: &str) -> Result<Standing, Error> {
-    let Some(deployment) = found(deployments::get(manager, deployment_id).await)? else {
-        return Ok(Standing::Absent);
-    };
-    let deployment = Box::new(deployment);
-    let executions = executions::list(manager, deployment_id).await?;
-    let last = executions
-        .into_iter()
-        .find(|execution| matches!(execution.workflow_id.as_str(), "install" | "uninstall"));
-    let is_whole = deployment.node_instances == deployment.node_instances_started;
-    Ok(match last {
-        Some(last) if last.workflow_id == "install" && !record::is_ended(&last) => {
-            Standing::Installing(deployment, Box::new(last))
-        }
-        Some(last)
-            if last.workflow_id == "install"
-                && last.status() == ExecutionStatus::Terminated
-                && is_whole =>
-        {
-            Standing::Installed(deployment, Some(Box::new(last)))
-        }
-        _ if is_whole && deployment.node_instances > 0 => Standing::Installed(deployment, None),
-        _ => Standing::Partial(deployment),
-    })
-}
-
-/// Whether the deployment was made with the inputs that are wanted, as far as these go.
-fn holds(deployment: &Deployment, inputs_json: &str) -> bool {
-    let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-    let has = read(&deployment.inputs_json);
-    read(inputs_json).iter().all(|(name, value)| has.get(name) == Some(value))
 }
 
 /// What is not there is no error here.

@@ -48,3 +48,21 @@ async fn a_turn_is_waited_for_and_given_up_in_the_end() {
     drop(turn);
     site.turn().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_process_that_was_started_here_is_stopped_and_one_that_is_gone_passed_over() {
+    let dir = camino_tempfile::tempdir().unwrap();
+    let site = Site::new(dir.path().to_owned());
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let mark = process::Mark::of(i32::try_from(child.id()).unwrap()).unwrap();
+    let write = |name: &str| {
+        let mark = serde_json::to_string(&mark).unwrap();
+        fs_err::write(dir.path().join(name), mark).unwrap();
+    };
+    write("agent.pid");
+    assert_eq!(site.stop().await.unwrap(), ["agent"]);
+    assert!(!dir.path().join("agent.pid").exists());
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
+    write("manager.pid");
+    assert_eq!(site.stop().await.unwrap(), Vec::<&str>::new());
+}

@@ -178,6 +178,7 @@ fn run(home: &Arc<Home>, stage: Stage, engine: Engine, first: Event, ended: Hash
     });
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn not_accepted(refusal: Refusal) -> Refused {
     let reason = match refusal {
         Refusal::UnknownWorkflow { .. } | Refusal::NotBuiltIn { .. } => Reason::UnknownWorkflow,

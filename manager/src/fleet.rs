@@ -202,7 +202,7 @@ impl Fleet {
     }
 
     /// Returns the token that ends the dialling of an agent.
-    fn dialling(&self, key: &AgentKey, stop: CancellationToken) -> CancellationToken {
+    fn dialling(&self, key: &AgentKey, stop: &CancellationToken) -> CancellationToken {
         let token = stop.child_token();
         let mut dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = dialled.insert(key.clone(), token.clone()) {

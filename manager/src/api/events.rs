@@ -164,9 +164,10 @@ fn message(event: event::Event) -> Event {
         operation: shown(origin.operation.clone()),
         attempt_id: shown(origin.attempt_id.map(|id| id.to_string())),
         sequence,
-        causes_json: match causes.is_empty() {
-            true => String::new(),
-            false => Value::Array(causes).to_string(),
+        causes_json: if causes.is_empty() {
+            String::new()
+        } else {
+            Value::Array(causes).to_string()
         },
         agent: shown(origin.agent.as_ref().map(ToString::to_string)),
         target_id: shown(origin.target_id.clone()),

@@ -7,6 +7,7 @@ use waggoner_wire::{Reason, Refused};
 use crate::error::Chain;
 
 /// The refusal of a store's error.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(crate) fn refused(error: Error) -> Refused {
     let reason = match &error {
         Error::Missing(_) => Reason::NotFound,
@@ -33,6 +34,7 @@ pub(crate) fn refused(error: Error) -> Refused {
 }
 
 /// The refusal of an upload's bytes.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(crate) fn not_taken(error: ArtifactError) -> Refused {
     let reason = match &error {
         ArtifactError::Size { .. } | ArtifactError::Digest { .. } => Reason::DigestMismatch,

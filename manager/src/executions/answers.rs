@@ -195,7 +195,7 @@ impl Answers {
         })?;
         // Script paths are relative to the main file's own directory.
         let base = camino::Utf8Path::new(&self.stage.blueprint.main_file).parent();
-        let base = base.map(|base| files.join(base)).unwrap_or_else(|| files.clone());
+        let base = base.map_or_else(|| files.clone(), |base| files.join(base));
         let wanted = path.trim_start_matches('/');
         let found = [base, files]
             .into_iter()

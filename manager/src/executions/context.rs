@@ -28,7 +28,7 @@ pub(crate) fn context(
     operation: OperationId,
     plugin: &Plugin,
     agent: &AgentName,
-    execution_env: Map<String, Value>,
+    execution_env: &Map<String, Value>,
 ) -> Value {
     let Scene { tenant, execution, workflow, parameters, deployment, blueprint } = scene;
     let mut context = json!({

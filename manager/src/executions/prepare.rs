@@ -57,7 +57,7 @@ pub(crate) async fn prepare(
         .await
         .map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
     let env = execution_env(home, stage, dispatch).await?;
-    let context = context(&stage.scene, dispatch, operation, &plugin, &link.key.name, env);
+    let context = context(&stage.scene, dispatch, operation, &plugin, &link.key.name, &env);
     let (nodes, instances) = seen(dispatch, answers).await?;
     let timeout = dispatch.operation.timeout.map(|seconds| {
         waggoner_wire::duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
@@ -221,16 +221,17 @@ async fn implementation(
         let process = inputs.get("process").filter(|process| !process.is_null());
         let script = ScriptOperation {
             script: Some(script),
-            process_json: process.map(ToString::to_string).unwrap_or_else(|| "{}".to_owned()),
+            process_json: process.map_or_else(|| "{}".to_owned(), ToString::to_string),
             environment: runtime.as_ref().map(|candidate| environment(candidate, None, plugin)),
         };
         return Ok((Implementation::Script(script), wagons));
     }
     let candidate = wagon(home, stage, &link.host, plugin).await?;
     let carries = |wheel: &String| wheel.to_lowercase().starts_with("cloudify_common-");
-    let extra = match candidate.plugin.wheels.iter().any(carries) {
-        true => None,
-        false => runtime(home, stage, &link.host).await?,
+    let extra = if candidate.plugin.wheels.iter().any(carries) {
+        None
+    } else {
+        runtime(home, stage, &link.host).await?
     };
     let wagons = [Some(&candidate), extra.as_ref()]
         .into_iter()

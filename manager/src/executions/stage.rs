@@ -81,7 +81,7 @@ impl Stage {
     /// Returns the plugin that an operation of a node names.
     pub(crate) fn plugin(&self, node: &str, name: &str) -> Plugin {
         let plugins = self.node(node).into_iter().flat_map(|node| &node.plugins);
-        let found = plugins.filter(|plugin| plugin.name == name).last();
+        let found = plugins.rev().find(|plugin| plugin.name == name);
         found.cloned().unwrap_or_else(|| Plugin { name: name.to_owned(), ..Plugin::default() })
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn start(home: &Arc<Home>) -> Result<(), waggoner_store::Error>
 
 /// Keeps the link to an agent that listens, until the agent is removed or the manager stops.
 pub(crate) fn keep(home: &Arc<Home>, key: AgentKey, address: String) {
-    let stop = home.fleet.dialling(&key, home.tasks.token());
+    let stop = home.fleet.dialling(&key, &home.tasks.token());
     let at_home = Arc::clone(home);
     home.tasks.spawn("dial", async move {
         let backoff = Backoff::new(settings::REDIAL_BASE, settings::REDIAL_CAP);

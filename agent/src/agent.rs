@@ -35,6 +35,7 @@ pub struct Agent {
     config: Config,
     state: StateDir,
     artifacts: Artifacts,
+    environments: Environments,
     keeper: Arc<Keeper>,
     way: Way,
 }
@@ -58,6 +59,7 @@ impl Agent {
         let program = std::env::current_exe().map_err(StartError::Program)?;
         let state = StateDir::open(&config.state_dir, &program)?;
         let artifacts = Artifacts::open(state.artifacts()).map_err(StartError::Artifacts)?;
+        let environments = Environments::new(state.python(), None);
         let keeper = match Keeper::load(state.identity()).map_err(StartError::Identity)? {
             Some(keeper) => keeper,
             None => Keeper::join(state.identity(), join_token(&config)?, config.name.clone())
@@ -72,26 +74,28 @@ impl Agent {
             ),
             (Some(address), None) => {
                 if keeper.joined().is_none() {
-                    enrol::enrol(&keeper, address).await?;
+                    // Finding the interpreters takes seconds where there are many.
+                    let joining = enrol::enrol(&keeper, address);
+                    tokio::join!(joining, environments.interpreters()).0?;
                 }
                 Way::Dial(address.clone())
             }
             (None, None) => return Err(StartError::NoManager),
         };
-        Ok(Self { config, state, artifacts, keeper, way })
+        Ok(Self { config, state, artifacts, environments, keeper, way })
     }
 
     /// Serves the manager until `shutdown`; then takes nothing new, gives what runs its grace,
     /// cancels what is left, and lets the manager hear of it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { config, state, artifacts, keeper, way } = self;
+        let Self { config, state, artifacts, environments, keeper, way } = self;
         let (parent, burying) = Parent::new().map_err(StartError::Orphans)?;
         let (facade, receiving) = Facade::open(state.run()).await?;
         let house = Arc::new(House {
             name: keeper.name().unwrap_or_default(),
-            environments: Environments::new(state.python(), None),
             state,
             artifacts,
+            environments,
             parent,
             facade,
             attempts: Attempts::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::{Instrument as _, error, info, info_span};
+use tracing::{Instrument as _, debug, error, info, info_span};
 use waggoner_types::{ErrorKind, Exit, OperationError, Outcome};
 
 use crate::{
@@ -43,6 +43,7 @@ async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome
             return Outcome { result: Err(cancelled(&order.reason)), exit: None };
         }
     };
+    debug!(waiting = house.slots.available_permits() == 0, "the operation begins");
     let outcome = bounded(match start.operation.clone() {
         Operation::Program(program) => program::run(house, attempt, &start, &program).await,
         Operation::Python { task_name: name, environment } => {

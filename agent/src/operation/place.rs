@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 use tracing::warn;
 use uuid::Uuid;
 use waggoner_ctx::InvalidContext;
@@ -21,11 +22,18 @@ use crate::{
 /// An operation's own place, gone when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
-    directory: Utf8PathBuf,
+    folder: Folder,
     pub(crate) api: Arc<HostApi>,
     socket: Socket,
     _admission: Admission,
     env: BTreeMap<String, String>,
+}
+
+/// A directory that is removed when this is dropped.
+#[derive(Debug)]
+struct Folder {
+    path: Utf8PathBuf,
+    is_removed: bool,
 }
 
 /// Why an operation has no place.
@@ -63,6 +71,7 @@ impl Place {
         let directory = house.state.attempts().join(attempt.id.to_string());
         let files = directory.join("files");
         private(&directory).map_err(PlaceError::Make)?;
+        let folder = Folder { path: directory.clone(), is_removed: false };
         for name in ["files", "tmp", "dispatch", "scripts"] {
             private(&directory.join(name)).map_err(PlaceError::Make)?;
         }
@@ -71,7 +80,14 @@ impl Place {
         let socket = Socket::open(house.state.run(), api.clone()).map_err(PlaceError::Make)?;
         let env = environment(house, start, &directory, socket.path());
         let admission = house.facade.admit(token, api.clone());
-        Ok(Self { directory, api, socket, _admission: admission, env })
+        Ok(Self { folder, api, socket, _admission: admission, env })
+    }
+
+    /// Clears the place. Dropping it does the same, but holds up others if the directory is large.
+    pub(crate) async fn leave(mut self) {
+        let path = self.folder.path.clone();
+        // Whether it worked or not: it was tried, and the failure was logged.
+        self.folder.is_removed = spawn_blocking(move || clear(&path)).await.is_ok();
     }
 
     /// The environment that every operation gets (`cloudify_agent/worker.py`,
@@ -82,17 +98,17 @@ impl Place {
 
     /// Where `input.json` and `output.json` are.
     pub(crate) fn dispatch(&self) -> Utf8PathBuf {
-        self.directory.join("dispatch")
+        self.folder.path.join("dispatch")
     }
 
     /// Where the script is that the operation runs.
     pub(crate) fn scripts(&self) -> Utf8PathBuf {
-        self.directory.join("scripts")
+        self.folder.path.join("scripts")
     }
 
     /// Where temporary files go.
     pub(crate) fn temporary(&self) -> Utf8PathBuf {
-        self.directory.join("tmp")
+        self.folder.path.join("tmp")
     }
 
     /// Where the process reaches the agent.
@@ -101,12 +117,19 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+// === impl Folder ===
+
+impl Drop for Folder {
     fn drop(&mut self) {
-        // A directory of some small files, as a rule: not worth a thread.
-        if let Err(error) = remove(&self.directory) {
-            warn!(%error, "an operation's directory cannot be removed");
+        if !self.is_removed {
+            clear(&self.path);
         }
+    }
+}
+
+fn clear(path: &Utf8Path) {
+    if let Err(error) = remove(path) {
+        warn!(%error, "an operation's directory cannot be removed");
     }
 }
 

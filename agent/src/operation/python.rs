@@ -76,7 +76,9 @@ pub(super) async fn run(
     let recoverable = start.context.get("timeout_recoverable").and_then(Value::as_bool);
     let timeout =
         start.timeout.map(|after| Timeout { after, recoverable: recoverable == Some(true) });
-    match output(&place).await {
+    let output = output(&place).await;
+    place.leave().await;
+    match output {
         Ok(output) => dispatch::outcome(output.as_deref(), ended.exit, timeout),
         Err(error) => {
             let message = format!("failed to read what the operation's process wrote: {error}");

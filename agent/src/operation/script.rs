@@ -68,6 +68,7 @@ pub(super) async fn run(
     };
     let output = lines.finish().await;
     let result = conclude(&place.api, &start, &ended, &command, output).await;
+    place.leave().await;
     Outcome { result, exit: Some(ended.exit) }
 }
 

@@ -17,12 +17,12 @@ _local = threading.local()
 class AgentError(Exception):
     """The agent refused a call."""
 
-    def __init__(self, status, code, reason, message):
-        super().__init__(message)
+    def __init__(self, status, answer):
         self.status = status
-        self.code = code
-        self.reason = reason
-        self.message = message
+        self.message = answer.get('message') or 'the agent answered with HTTP {0}'.format(status)
+        self.reason = answer.get('reason') or ''
+        self.metadata = answer.get('metadata') or {}
+        super().__init__(self.message)
 
 
 class _Connection(http.client.HTTPConnection):
@@ -50,12 +50,7 @@ def call(method, message):
         answer = {'message': answer.decode('utf-8', 'replace')}
     if status == 200:
         return answer
-    raise AgentError(
-        status,
-        answer.get('code', ''),
-        answer.get('reason', ''),
-        answer.get('message') or 'the agent answered {0} with HTTP {1}'.format(method, status),
-    )
+    raise AgentError(status, answer)
 
 
 def _exchange(path, body):

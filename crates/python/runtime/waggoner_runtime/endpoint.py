@@ -8,7 +8,7 @@ import shutil
 from cloudify import endpoint, manager, utils
 from cloudify.exceptions import HttpException
 from cloudify.logs import CloudifyPluginLoggingHandler, send_plugin_event
-from cloudify_rest_client.exceptions import CloudifyClientError
+from cloudify_rest_client.exceptions import ERROR_MAPPING, CloudifyClientError
 from cloudify_rest_client.nodes import Node
 
 from waggoner_runtime import agent, events
@@ -16,6 +16,8 @@ from waggoner_runtime.rest import rest_client
 
 # `index`, `scaling_groups` and `system_properties` came one after the other.
 _INSTANCE_ARGUMENTS = frozenset(inspect.signature(manager.NodeInstance).parameters)
+
+_ERROR_CODES = {404: 'not_found_error', 409: 'conflict_error'}
 
 
 class AgentEndpoint(endpoint.ManagerEndpoint):
@@ -159,12 +161,17 @@ def _call(method, message):
     try:
         return agent.call(method, message)
     except agent.AgentError as error:
-        status, error_code = error.status, error.reason.lower() or None
-        if error.reason == 'VERSION_CONFLICT':
-            status, error_code = 409, 'conflict_error'
-        elif error.code == 'NOT_FOUND':
-            status, error_code = 404, 'not_found_error'
-        raise CloudifyClientError(error.message, status_code=status, error_code=error_code)
+        code = error.metadata.get('error_code') or _ERROR_CODES.get(error.status)
+        raise ERROR_MAPPING.get(code, CloudifyClientError)(
+            error.message, status_code=_status(error), error_code=code)
+
+
+def _status(error):
+    """The status that Cloudify's REST API would have answered with."""
+    if error.reason == 'VERSION_CONFLICT':
+        return 409
+    status = error.metadata.get('status', '')
+    return int(status) if status.isdigit() and int(status) >= 400 else error.status
 
 
 def _resource(path, directory=False):
@@ -172,6 +179,5 @@ def _resource(path, directory=False):
     try:
         answer = agent.call('GetResource', {'path': path, 'directory': directory})
     except agent.AgentError as error:
-        status = 404 if error.code == 'NOT_FOUND' else error.status
-        raise HttpException(path, status, error.message)
+        raise HttpException(path, _status(error), error.message)
     return answer['localPath']

@@ -18,6 +18,9 @@ BATCH = 500
 BATCH_CHARACTERS = 256 * 1024
 WAITING = 10000
 
+# The longest line that travels in one piece.
+PIECE = 64 * 1024
+
 LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 
 
@@ -96,25 +99,24 @@ def log_out(log, **kwargs):
     if kwargs.get('skip_send'):
         return
     level = log.get('level')
-    _events.add(_event(log, 'log', {
+    _add(log, 'log', {
         'level': level if level in LEVELS else 'info',
         'logger': log.get('logger') or '',
-    }))
+    })
 
 
 def event_out(event, **kwargs):
     """Takes what the stock `send_…_event` functions pass on."""
     if kwargs.get('skip_send'):
         return
-    _events.add(_event(event, 'pluginEvent', {'eventType': event.get('event_type') or ''}))
+    _add(event, 'pluginEvent', {'eventType': event.get('event_type') or ''})
 
 
-def _event(item, kind, details):
+def _add(item, kind, details):
+    now = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.%fZ')
     text = (item.get('message') or {}).get('text')
     text = '' if text is None else str(text)
-    return {
-        'time': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.%fZ'),
-        # Half a surrogate pair, as file names with broken bytes have, is not UTF-8.
-        'message': text.encode('utf-8', 'backslashreplace').decode('utf-8'),
-        kind: details,
-    }
+    # Half a surrogate pair, as file names with broken bytes have, is not UTF-8.
+    text = text.encode('utf-8', 'backslashreplace').decode('utf-8')
+    for start in range(0, max(len(text), 1), PIECE):
+        _events.add({'time': now, 'message': text[start:start + PIECE], kind: details})

@@ -132,7 +132,12 @@ fn serve(connection: &UnixStream, stub: &Stub) {
 }
 
 fn answer(known: &mut Known, method: &str, message: &Value) -> (u16, Value) {
-    let not_found = (404, json!({"code": "NOT_FOUND", "message": "there is none", "reason": ""}));
+    let refusal = |http: u16, reason: &str, status: &str, code: &str| {
+        let metadata = json!({"status": status, "error_code": code});
+        let message = "it is refused";
+        (http, json!({"code": 9, "message": message, "reason": reason, "metadata": metadata}))
+    };
+    let not_found = refusal(404, "NOT_FOUND", "404", "not_found_error");
     let text = |key: &str| message[key].as_str().unwrap_or_default();
     let inner = |key: &str| serde_json::from_str::<Value>(text(key)).unwrap();
     match method {
@@ -154,9 +159,7 @@ fn answer(known: &mut Known, method: &str, message: &Value) -> (u16, Value) {
             }
             let stored = instance["version"].as_i64().unwrap();
             if stored > text("version").parse().unwrap() {
-                let message = format!("version {stored} is stored");
-                let reason = "VERSION_CONFLICT";
-                return (409, json!({"code": "ABORTED", "message": message, "reason": reason}));
+                return refusal(409, "VERSION_CONFLICT", "409", "conflict_error");
             }
             instance["version"] = json!(stored + 1);
             instance["runtime_properties"] = inner("runtimePropertiesJson");
@@ -164,6 +167,12 @@ fn answer(known: &mut Known, method: &str, message: &Value) -> (u16, Value) {
         }
         "EvaluateFunctions" => {
             let mut payload = inner("payloadJson");
+            if payload.get("odd").is_some() {
+                return refusal(500, "OTHER", "418", "teapot");
+            }
+            if payload.get("functions").is_some() {
+                return refusal(400, "INVALID", "400", "functions_evaluation_error");
+            }
             payload["secret"] = json!("evaluated");
             (200, json!({"payloadJson": payload.to_string()}))
         }
@@ -175,7 +184,7 @@ fn answer(known: &mut Known, method: &str, message: &Value) -> (u16, Value) {
             let (status, body) = rest(text("method"), text("path"), text("query"));
             (200, json!({"status": status, "bodyJson": body.to_string()}))
         }
-        _ => (501, json!({"code": "UNIMPLEMENTED", "message": method, "reason": ""})),
+        _ => (501, json!({"code": 12, "message": method})),
     }
 }
 

@@ -279,6 +279,31 @@ async fn many_lines_travel_in_few_calls_and_in_order() {
 }
 
 #[tokio::test]
+async fn odd_lines_arrive_too() {
+    let Some(mut site) = Site::new().await else { return };
+    assert!(site.run("web_plugin.odd_lines", &json!({})).result.is_ok());
+    let events = site.stub.events();
+    let long = events.iter().take_while(|event| event["message"] != "").count();
+    assert_eq!(long, 4, "200,000 characters come in pieces");
+    assert_eq!(site.stub.messages()[4..], ["", "half \\udc80", "between"]);
+    assert_eq!(events[6]["log"]["level"], "info");
+}
+
+#[tokio::test]
+async fn a_refusal_is_what_the_stock_client_would_raise() {
+    let Some(mut site) = Site::new().await else { return };
+    for (how, exception, message) in [
+        ("unknown", "CloudifyClientError", "404: it is refused"),
+        ("functions", "FunctionsEvaluationError", "400: it is refused"),
+        ("odd", "CloudifyClientError", "418: it is refused"),
+    ] {
+        let error = site.fails("web_plugin.refused", &json!({"how": how}));
+        let shown = (error.kind, &*error.exception_type, &*error.message);
+        assert_eq!(shown, (ErrorKind::Recoverable, exception, message));
+    }
+}
+
+#[tokio::test]
 async fn a_child_of_the_operation_logs_as_well() {
     let Some(mut site) = Site::new().await else { return };
     assert!(site.run("web_plugin.fork", &json!({})).result.is_ok());

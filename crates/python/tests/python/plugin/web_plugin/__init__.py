@@ -105,6 +105,20 @@ def chatter(ctx, lines, **_):
         ctx.logger.info('line %d', number)
 
 
+def odd_lines(ctx, **_):
+    ctx.logger.info('x' * 200000)
+    ctx.logger.info('')
+    ctx.logger.info('half \udc80')
+    ctx.logger.log(5, 'too low')
+    ctx.logger.log(25, 'between')
+
+
+def refused(ctx, how, **_):
+    if how == 'unknown':
+        ctx._endpoint.get_node_instance('nobody')
+    ctx._endpoint.evaluate_functions({how: True})
+
+
 def fork(ctx, **_):
     ctx.logger.info('parent before')
     child = os.fork()

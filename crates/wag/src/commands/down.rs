@@ -7,7 +7,9 @@ use crate::{
     Error,
     cli::Down,
     client::Manager,
+    error::Chain,
     profile::Target,
+    record,
     site::{Deployed, Made, Site},
 };
 
@@ -33,23 +35,23 @@ pub(super) async fn run(context: &mut Context<'_>, command: Down) -> Result<(), 
 
     let mut taken = Vec::new();
     for given in chosen {
-        let manager = match &site {
-            Some(site) => site.connect(context.global.tenant.clone()).await?,
-            None => context.manager().await?,
-        };
-        let deployed = match given {
-            Given::Made(deployed) => deployed,
-            Given::Named(id) => {
-                let blueprint = deployments::get(&manager, &id).await?.blueprint_id;
-                Deployed { tenant: manager.tenant(), deployment: id, blueprint }
+        let deployed = match (context.manager().await, given) {
+            (Ok(manager), given) => {
+                let deployed = deployed(&manager, given).await?;
+                let manager = manager.for_tenant(&deployed.tenant);
+                take_back(context, &manager, &deployed, failing, logs).await?;
+                deployed
             }
+            (Err(error), Given::Made(deployed)) if failing == Failing::IsPassedOver => {
+                pass_over(context, &error);
+                deployed
+            }
+            (Err(error), _) => return Err(error),
         };
-        let manager = manager.for_tenant(&deployed.tenant);
-        take_back(context, &manager, &deployed, failing, logs).await?;
         if let Some(site) = &site {
             Made::remove(site, &deployed)?;
         }
-        taken.push(deployed);
+        taken.push(deployed.deployment);
     }
 
     let mut stopped = Vec::new();
@@ -60,7 +62,6 @@ pub(super) async fn run(context: &mut Context<'_>, command: Down) -> Result<(), 
         stopped = stop(context, site, purge).await?;
     }
     if context.ui.is_json() {
-        let taken: Vec<_> = taken.iter().map(|one| &one.deployment).collect();
         context.ui.json(&json!({ "deployments": taken, "stopped": stopped, "purged": purge }))?;
     } else if taken.is_empty() && stopped.is_empty() && !purge {
         context.ui.say("Nothing is up.");
@@ -99,6 +100,16 @@ fn choose(made: &Made, named: Option<&str>, all: bool) -> Result<Vec<Given>, Err
     }])
 }
 
+async fn deployed(manager: &Manager, given: Given) -> Result<Deployed, Error> {
+    match given {
+        Given::Made(deployed) => Ok(deployed),
+        Given::Named(deployment) => {
+            let blueprint = deployments::get(manager, &deployment).await?.blueprint_id;
+            Ok(Deployed { tenant: manager.tenant(), deployment, blueprint })
+        }
+    }
+}
+
 /// Uninstalls a deployment and deletes it, and its blueprint unless others use it. What is gone
 /// already is passed over.
 pub(crate) async fn take_back(
@@ -116,9 +127,7 @@ pub(crate) async fn take_back(
     };
     if is_there {
         match uninstall(context, manager, deployment, logs).await {
-            Err(error) if failing == Failing::IsPassedOver => {
-                context.ui.say(format!("passed over: {}", crate::error::Chain(&error)));
-            }
+            Err(error) if failing == Failing::IsPassedOver => pass_over(context, &error),
             uninstalled => uninstalled?,
         }
         deployments::delete(manager, deployment, failing == Failing::IsPassedOver).await?;
@@ -142,9 +151,20 @@ async fn uninstall(
     logs: bool,
 ) -> Result<(), Error> {
     context.ui.step("Uninstalling", deployment);
-    let execution = executions::start_plain(manager, deployment, "uninstall", json!({})).await?;
+    let executions = executions::list(manager, deployment).await?;
+    let running = executions
+        .into_iter()
+        .find(|execution| execution.workflow_id == "uninstall" && !record::is_ended(execution));
+    let execution = match running {
+        Some(running) => running,
+        None => executions::start_plain(manager, deployment, "uninstall", json!({})).await?,
+    };
     let execution = executions::watch(manager, context.ui, &execution, logs).await?;
     executions::judge(&execution)
+}
+
+fn pass_over(context: &mut Context<'_>, error: &Error) {
+    context.ui.step("Passed over", Chain(error).to_string());
 }
 
 async fn stop(

@@ -1,1 +1,1 @@
-//! Whole-system tests.
+//! Whole-system tests: the stories are in `tests/`, one binary of real processes.

@@ -57,6 +57,24 @@ impl Daemon {
         fs::read_to_string(&self.log).expect("the file is ours")
     }
 
+    /// Waits for a line of its log that contains this text, and returns it.
+    #[track_caller]
+    pub fn logged(&mut self, text: &str) -> String {
+        self.logged_after(0, text)
+    }
+
+    /// The same, for what is logged after the first `begin` bytes.
+    #[track_caller]
+    pub fn logged_after(&mut self, begin: usize, text: &str) -> String {
+        eventually(&format!("`{text}` in {}", self.log), || {
+            let log = self.log().split_off(begin);
+            let line = log.lines().find(|line| line.contains(text)).map(str::to_owned);
+            let ended = self.child.try_wait().expect("it is our child");
+            assert!(line.is_some() || ended.is_none(), "it ended: {ended:?}\n{log}");
+            line.ok_or(log)
+        })
+    }
+
     /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

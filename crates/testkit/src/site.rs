@@ -107,25 +107,51 @@ impl Site {
 
     /// Starts an agent that dials, with this role (`host` or `central`), and waits for its link.
     pub fn agent(&mut self, name: &str, role: &str) -> &mut Daemon {
+        self.agent_with(name, role, &[], &[])
+    }
+
+    /// The same with further arguments and environment variables.
+    pub fn agent_with(
+        &mut self,
+        name: &str,
+        role: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> &mut Daemon {
         let token = self.join_token(name, role);
         let address = self.address.clone();
-        let args = ["--manager", &address, "--join", token.as_str(), "--name", name];
-        self.start_agent(name, None, &args);
+        let usual = ["--manager", &address, "--join", token.as_str()];
+        let mut command = self.agent_command(name, None);
+        command.args(usual).args(args).envs(env.iter().copied());
+        self.keep_agent(name, command);
         self.await_link(name);
-        self.agents.get_mut(name).expect("it was just started")
+        self.agent_daemon(name)
     }
 
     /// Starts an agent with these arguments, on a host of its own if one is given.
     pub fn start_agent(&mut self, name: &str, host: Option<&Host>, args: &[&str]) -> &mut Daemon {
+        let mut command = self.agent_command(name, host);
+        command.args(args);
+        self.keep_agent(name, command);
+        self.agent_daemon(name)
+    }
+
+    /// The command of an agent with its state directory, to be run by hand.
+    pub fn agent_command(&self, name: &str, host: Option<&Host>) -> Command {
         let agent = program("waggoner-agent");
         let mut command = match host {
             Some(host) => host.command(&agent),
             None => Command::new(agent),
         };
-        command.arg("--state-dir").arg(self.agent_dir(name)).args(args);
+        command.arg("--state-dir").arg(self.agent_dir(name));
+        command
+    }
+
+    fn keep_agent(&mut self, name: &str, command: Command) {
+        // One that runs under this name ends first: the state directory serves one at a time.
+        drop(self.agents.remove(name));
         let daemon = Daemon::start(command, self.folder.path(), &format!("agent-{name}"));
         self.agents.insert(name.to_owned(), daemon);
-        self.agents.get_mut(name).expect("it was just inserted")
     }
 
     /// The state directory of an agent.
@@ -142,8 +168,10 @@ impl Site {
     #[track_caller]
     pub fn await_link(&self, name: &str) {
         eventually(&format!("agent `{name}` to have a link"), || {
-            let agent = self.wag().json(&["agents", "get", name]);
-            if agent["connected"] == Value::Bool(true) { Ok(()) } else { Err(agent) }
+            // One that joins for the first time is not known yet.
+            let said = self.wag().run(&["agents", "get", name, "--output", "json"]);
+            let agent: Value = serde_json::from_str(&said.stdout).unwrap_or_default();
+            if agent["connected"] == Value::Bool(true) { Ok(()) } else { Err(said) }
         });
     }
 
@@ -155,17 +183,24 @@ impl Site {
         path
     }
 
-    /// Uploads a blueprint's text, creates a deployment of it and runs `install`.
+    /// Uploads a blueprint, creates a deployment of it and runs `install`.
     #[track_caller]
     pub fn install(&self, id: &str, blueprint: &Utf8Path, inputs: &[&str]) {
         let wag = self.wag();
-        wag.ok(&["blueprints", "upload", blueprint.as_str(), "--id", id]);
-        let mut create = vec!["deployments", "create", id, "--blueprint", id];
+        self.deploy(id, blueprint, inputs);
+        wag.ok(&["executions", "start", "install", "--deployment-id", id]);
+    }
+
+    /// Uploads a blueprint and creates a deployment of it, both under this id.
+    #[track_caller]
+    pub fn deploy(&self, id: &str, blueprint: &Utf8Path, inputs: &[&str]) {
+        let wag = self.wag();
+        wag.ok(&["blueprints", "upload", blueprint.as_str(), "--blueprint-id", id]);
+        let mut create = vec!["deployments", "create", id, "--blueprint-id", id];
         for input in inputs {
             create.extend(["-i", input]);
         }
         wag.ok(&create);
-        wag.ok(&["executions", "start", "install", "--deployment", id]);
     }
 }
 

@@ -5,10 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
-use crate::{Host, program};
+use crate::{Host, Lines, eventually, program};
 
 /// Runs `wag` with a site's profile.
 #[derive(Clone, Debug)]
@@ -31,6 +31,11 @@ pub struct Said {
 // === impl Wag ===
 
 impl Wag {
+    /// Uses another profile from here on.
+    pub fn set_profile(&mut self, profile: &Utf8Path) {
+        profile.clone_into(&mut self.profile);
+    }
+
     /// Returns the command, to be run by hand.
     pub fn command(&self, args: &[&str]) -> Command {
         let wag = program("wag");
@@ -40,6 +45,11 @@ impl Wag {
         };
         command.arg("--profile").arg(&self.profile).args(args);
         command
+    }
+
+    /// Starts it, to be read line by line.
+    pub fn start(&self, args: &[&str]) -> Lines {
+        Lines::start(self.command(args))
     }
 
     /// Runs it to its end.
@@ -90,11 +100,46 @@ impl Wag {
         said.stdout
     }
 
-    /// Runs it, which has to be refused, and returns what it says.
+    /// Runs it, which has to end with this code, and returns what it says on standard error.
     #[track_caller]
-    pub fn refused(&self, args: &[&str]) -> Said {
+    pub fn refused(&self, code: i32, args: &[&str]) -> String {
         let said = self.run(args);
-        assert_ne!(said.code, 0, "wag {args:?}: {}{}", said.stdout, said.stderr);
-        said
+        assert_eq!(said.code, code, "wag {args:?}: {}{}", said.stdout, said.stderr);
+        said.stderr
+    }
+
+    /// Returns the items of a list.
+    #[track_caller]
+    pub fn items(&self, args: &[&str]) -> Vec<Value> {
+        let list = self.json(args);
+        list["items"].as_array().unwrap_or_else(|| panic!("wag {args:?}: {list}")).clone()
+    }
+
+    /// Starts an execution without following it, and returns its id.
+    #[track_caller]
+    pub fn start_execution(&self, workflow: &str, deployment: &str) -> String {
+        let args = ["executions", "start", workflow, "--deployment-id", deployment, "--detach"];
+        let started = self.json(&args);
+        started["id"].as_str().expect("an execution has an id").to_owned()
+    }
+
+    /// Waits until an execution has ended, and returns it.
+    #[track_caller]
+    pub fn await_end(&self, execution: &str) -> Value {
+        eventually("the execution to end", || {
+            let now = self.json(&["executions", "get", execution]);
+            match now["status"].as_str() {
+                Some("terminated" | "failed" | "cancelled") => Ok(now),
+                _ => Err(now),
+            }
+        })
+    }
+
+    /// Returns the messages of a deployment's events and log lines, oldest first.
+    #[track_caller]
+    pub fn messages(&self, deployment: &str) -> Vec<String> {
+        let events = self.items(&["events", "--deployment-id", deployment]);
+        let message = |event: &Value| event["message"].as_str().unwrap_or_default().to_owned();
+        events.iter().map(message).collect()
     }
 }

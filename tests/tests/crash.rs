@@ -1,0 +1,88 @@
+//! The manager is killed: what it acknowledged is there, and what it had begun goes on.
+
+use fs_err as fs;
+use waggoner_testkit::Site;
+
+use crate::fixtures::{holdings, script_blueprint, site_with_agent, tiny_wagon};
+
+#[test]
+fn what_was_acknowledged_outlives_the_manager() {
+    let mut site = Site::start();
+    let wag = site.wag();
+    let (wagon, yaml) = tiny_wagon(&site.folder().join("wagons"), "any");
+    let plugin = wag.json(&["plugins", "upload", wagon.as_str(), "--yaml", yaml.as_str()]);
+    site.crash_manager();
+    assert_eq!(wag.items(&["plugins", "list"])[0]["id"], plugin["id"]);
+
+    assert_eq!(wag.run_with(&["secrets", "put", "password"], "s3cr3t\n").code, 0);
+    site.crash_manager();
+    assert_eq!(wag.json(&["secrets", "get", "password"])["value"], "s3cr3t");
+
+    let blueprint = script_blueprint(&site, "kept", "true\n");
+    wag.ok(&["blueprints", "upload", blueprint.as_str(), "--blueprint-id", "kept"]);
+    site.crash_manager();
+    wag.ok(&["deployments", "create", "kept", "--blueprint-id", "kept", "-i", "count=2"]);
+    site.crash_manager();
+    let deployment = wag.json(&["deployments", "get", "kept"]);
+    assert_eq!(deployment["inputs"]["count"], 2, "{deployment}");
+    let instances = wag.items(&["node-instances", "list", "-d", "kept"]);
+    assert_eq!(instances.len(), 3);
+
+    let copy = site.folder().join("copy.wgn");
+    let id = plugin["id"].as_str().unwrap();
+    wag.ok(&["plugins", "download", id, "--to", copy.as_str()]);
+    assert_eq!(fs::read(copy).unwrap(), fs::read(&wagon).unwrap());
+
+    wag.ok(&["deployments", "delete", "kept"]);
+    wag.ok(&["blueprints", "delete", "kept"]);
+    wag.ok(&["plugins", "delete", id]);
+    let before = holdings(&wag);
+    site.crash_manager();
+    assert_eq!(holdings(&wag), before);
+    assert!(wag.items(&["plugins", "list"]).is_empty());
+}
+
+#[test]
+fn an_install_goes_on_after_the_manager_was_killed_and_runs_each_operation_once() {
+    let mut site = site_with_agent();
+    let wag = site.wag();
+    let (runs, go) = (site.folder().join("runs"), site.folder().join("go"));
+    let script = format!(
+        "#!/bin/sh\nset -eu\nme=$(ctx instance id)\necho $me >> {runs}\n\
+         while [ ! -e {go} ]; do sleep 0.1; done\n\
+         ctx instance runtime-properties said \"$me\"\n"
+    );
+    let blueprint = script_blueprint(&site, "interrupted", &script);
+    site.deploy("interrupted", &blueprint, &["count=3"]);
+    let execution = wag.start_execution("install", "interrupted");
+    let begun = || fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    waggoner_testkit::eventually("all three to run", || match begun() {
+        3 => Ok(()),
+        count => Err(count),
+    });
+    site.crash_manager();
+    site.await_link("host");
+    fs::write(&go, "").unwrap();
+
+    let ended = wag.await_end(&execution);
+    assert_eq!(ended["status"], "terminated", "{ended}");
+    assert_eq!(begun(), 3, "{}", fs::read_to_string(&runs).unwrap());
+    let instances = wag.items(&["node-instances", "list", "-d", "interrupted", "--node", "app"]);
+    for instance in &instances {
+        assert_eq!(instance["state"], "started", "{instance}");
+        assert_eq!(instance["runtime_properties"]["said"], instance["id"], "{instance}");
+    }
+}
+
+#[test]
+fn an_asked_for_stop_is_clean() {
+    let mut site = site_with_agent();
+    let blueprint = script_blueprint(&site, "kept", "true\n");
+    site.install("kept", &blueprint, &[]);
+    site.restart_manager();
+    site.await_link("host");
+    let deployment = site.wag().json(&["deployments", "get", "kept"]);
+    assert_eq!(deployment["node_instances_started"], 2, "{deployment}");
+    assert!(site.agent_daemon("host").stop().success());
+    assert!(site.manager().stop().success());
+}

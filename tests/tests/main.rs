@@ -1,0 +1,15 @@
+//! Stories with real processes: managers, agents, `wag`, the Python counterparts.
+//!
+//! Each has its own temporary directory and takes free ports, so that they run side by side.
+
+mod aws;
+mod bad_blueprints;
+mod bad_identities;
+mod bad_operations;
+mod bad_wagons;
+mod client;
+mod crash;
+mod example;
+mod fixtures;
+mod follow;
+mod links;

@@ -244,7 +244,7 @@ impl Bench {
     fn ready(&self, dispatch: &Dispatch, operation: OperationId, run: ProgramOperation) -> Ready {
         let agent = self.agent.clone();
         let (scene, plugin) = (&self.stage.scene, plan::Plugin::default());
-        let context = context(scene, dispatch, operation, &plugin, &agent.name, Map::new());
+        let context = context(scene, dispatch, operation, &plugin, &agent.name, &Map::new());
         let start = Start {
             attempt_id: attempt_id(operation).to_string(),
             epoch: u64::from(dispatch.retry_number) + 1,
@@ -263,6 +263,7 @@ impl Bench {
             task,
             state,
             retry_number: 0,
+            resumed_at: 0,
             since: now,
             not_before: None,
             failure: None,

@@ -15,6 +15,8 @@ pub enum Event {
         /// How it was being cancelled, if it was.
         cancelling: Option<CancelMode>,
     },
+    /// An execution goes on after it had ended. The first event after a resume.
+    Resumed,
     /// An agent has begun to run an attempt.
     OperationStarted { task: TaskNumber, retry_number: u32 },
     /// An attempt ended well.

@@ -30,12 +30,16 @@ mod advance;
 mod dispatch;
 mod finish;
 mod note;
+mod replay;
 mod settle;
 mod turn;
 mod work;
 
 use turn::Turn;
 
+pub use replay::Resume;
+
+/// A workflow on its way.
 #[derive(Debug)]
 pub struct Execution {
     name: String,
@@ -69,6 +73,10 @@ pub struct Execution {
     is_over: bool,
     /// What happened before a restore, to be gone through again.
     replay: HashMap<TaskNumber, Row>,
+    /// How far what happened is taken back, in a replay for a resume.
+    resuming: Option<Resume>,
+    /// The rows of what was taken back.
+    reset: Vec<Row>,
 }
 
 // === impl Execution ===
@@ -102,6 +110,8 @@ impl Execution {
             wake: None,
             is_over: false,
             replay: HashMap::new(),
+            resuming: None,
+            reset: Vec::new(),
         };
         execution.build(Ok(()))?;
         Ok(execution)
@@ -115,26 +125,6 @@ impl Execution {
     ) -> Result<Option<ModificationRequest>, Refusal> {
         let world = World::new(plan, &start.instances)?;
         Workflow::modification(start, &world)
-    }
-
-    /// Brings an execution back to where its rows left it. It goes on with [`Event::Restored`].
-    pub fn restore(
-        plan: Arc<Plan>,
-        start: &Start,
-        rows: impl IntoIterator<Item = Row>,
-    ) -> Result<Self, Refusal> {
-        let mut execution = Self::start(plan, start)?;
-        execution.replay = rows.into_iter().map(|row| (row.task, row)).collect();
-        // What is done again here was persisted with the rows: nobody needs to hear of it.
-        let mut unheard = Turn::replay();
-        execution.advance(&mut unheard);
-        match execution.replay.keys().min() {
-            None => Ok(execution),
-            Some(task) => Err(Refusal::Inconsistent(format!(
-                "workflow `{}` has no task {task}, of which there is a row",
-                execution.name
-            ))),
-        }
     }
 
     /// Takes what happened and answers with what is to be done.
@@ -190,13 +180,16 @@ impl Execution {
                 turn.tell(EventType::WorkflowStarted, message);
             }
             Event::Restored { cancelling } => {
-                self.wake = None;
-                for task in &self.running {
-                    self.dispatch_again(*task, turn);
-                }
+                self.pick_up(turn);
                 if let Some(mode) = cancelling {
                     self.cancel(mode, turn);
                 }
+            }
+            Event::Resumed => {
+                let message = format!("Resuming '{}' workflow execution{}", self.name, self.dry());
+                turn.tell(EventType::WorkflowStarted, message);
+                turn.effects.extend(self.reset.drain(..).map(Effect::Save));
+                self.pick_up(turn);
             }
             Event::OperationStarted { task, retry_number } => {
                 if let Some(task) = self.attempt(task, retry_number) {
@@ -215,6 +208,14 @@ impl Execution {
             }
             Event::Woken => {}
             Event::Cancel(mode) => self.cancel(mode, turn),
+        }
+    }
+
+    /// Sends what is out once more, and forgets what was wished for.
+    fn pick_up(&mut self, turn: &mut Turn) {
+        self.wake = None;
+        for task in &self.running {
+            self.dispatch_again(*task, turn);
         }
     }
 

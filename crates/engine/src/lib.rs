@@ -22,6 +22,8 @@
 //!    that were saved, and step [`Event::Restored`]: operations that were sent are dispatched
 //!    once more, marked [`Dispatch::again`]. An execution whose first step was never persisted
 //!    has not been started: start it.
+//! 5. An execution that failed or was cancelled goes on with [`Execution::resume`] and
+//!    [`Event::Resumed`].
 //!
 //! Only operations have rows. All else in a task graph (instance states, events, the beginning
 //! and end of groups, the next phase of a workflow) follows from them, and takes no time.
@@ -43,7 +45,7 @@ pub use effect::{
     Cause, Dispatch, Effect, EventType, Finish, ModificationEnd, RelationshipContext, Side, Told,
 };
 pub use event::Event;
-pub use execution::Execution;
+pub use execution::{Execution, Resume};
 pub use explain::{Explanation, Line, Standing};
 pub use refusal::Refusal;
 pub use row::{Failure, Row, TaskNumber, TaskState};

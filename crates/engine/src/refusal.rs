@@ -54,6 +54,9 @@ pub enum Refusal {
     )]
     Cycle { workflow: String, instances: Vec<String> },
 
+    #[error("failed to resume workflow `{workflow}`: {reason}")]
+    NotResumable { workflow: String, reason: &'static str },
+
     #[error("failed to read the deployment: {0}")]
     Inconsistent(String),
 }

@@ -27,6 +27,9 @@ pub struct Row {
     pub not_before: Option<Timestamp>,
     /// Why the last attempt failed.
     pub failure: Option<Failure>,
+    /// The first attempt since the execution was resumed: retries are counted from it.
+    #[serde(default)]
+    pub resumed_at: u32,
     /// What the operation returned, where the workflow decides by it later.
     pub result: Option<Value>,
 }

@@ -12,7 +12,7 @@ use waggoner_types::{
     plan::{InstanceState, NodeInstance, Plan},
 };
 
-use crate::{Dispatch, Effect, Event, Execution, Finish, Refusal, Row, Start, TaskNumber};
+use crate::{Dispatch, Effect, Event, Execution, Finish, Refusal, Resume, Row, Start, TaskNumber};
 
 pub(crate) const T0: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -205,6 +205,17 @@ impl Sim {
         let wake = self.wake.take().expect("an execution with nothing out waits for a time");
         self.now = self.now.max(wake);
         self.step(Event::Woken);
+    }
+
+    /// Somebody wants an execution that has ended to go on.
+    pub(crate) fn resume(&mut self, resume: Resume) -> Result<(), Refusal> {
+        let rows: Vec<Row> = self.rows.values().cloned().collect();
+        self.execution = Execution::resume(Arc::clone(&self.plan), &self.start, rows, resume)?;
+        self.out.clear();
+        self.wake = None;
+        self.finish = None;
+        self.step(Event::Resumed);
+        Ok(())
     }
 
     /// The manager dies and comes back.

@@ -14,7 +14,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    Dispatch, Effect, Event, Modification, Start,
+    Dispatch, Effect, Event, Modification, Resume, Start, TaskState,
     testkit::{ALL, Act, PlanBuilder, Sim, start},
 };
 
@@ -257,6 +257,58 @@ proptest! {
         for effect in &sim.effects {
             if let Effect::Dispatch(dispatch) = effect {
                 prop_assert!(attempts.insert((dispatch.task, dispatch.retry_number)));
+            }
+        }
+    }
+
+    /// An execution that failed or was cancelled, and goes on, comes to its end; what was done
+    /// is not done again, and a crash on the way changes nothing.
+    #[test]
+    fn a_resumed_execution_comes_to_its_end(
+        mut case in cases(),
+        cancel in prop::option::of((0_usize..20, any::<bool>())),
+        force in any::<bool>(),
+        crash in 0_usize..10,
+    ) {
+        let mut sim = case.sim();
+        let mut steps = 0;
+        while sim.finish.is_none() {
+            match cancel {
+                Some((at, softly)) if at == steps => {
+                    let mode = if softly { CancelMode::Cancel } else { CancelMode::Force };
+                    sim.step(Event::Cancel(mode));
+                }
+                _ => case.next(&mut sim),
+            }
+            steps += 1;
+        }
+        let resume = if force { Resume::Force } else { Resume::Unfinished };
+        let status = sim.finish.clone().unwrap().status;
+        if status == ExecutionStatus::Terminated || sim.resume(resume).is_err() {
+            return Ok(());
+        }
+        case.failing = 0;
+        let done: Vec<_> = sim.rows.values().filter(|row| row.state.is_end()).cloned().collect();
+        for step in 0..ENDLESS {
+            if sim.finish.is_some() {
+                break;
+            }
+            if step == crash {
+                sim.crash();
+            }
+            case.next(&mut sim);
+        }
+        prop_assert_eq!(sim.finish.clone().unwrap().status, ExecutionStatus::Terminated);
+        for row in done {
+            if row.state == TaskState::Succeeded {
+                prop_assert_eq!(&sim.rows[&row.task], &row);
+            }
+        }
+        let mut attempts = BTreeSet::new();
+        for effect in &sim.effects {
+            if let Effect::Dispatch(dispatch) = effect {
+                let is_new = attempts.insert((dispatch.task, dispatch.retry_number));
+                prop_assert!(is_new || dispatch.again);
             }
         }
     }

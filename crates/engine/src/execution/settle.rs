@@ -43,6 +43,7 @@ impl Execution {
             if self.may_retry(task) {
                 self.reschedule(task, self.interval(task), turn);
             } else {
+                self.call_mut(task).retry_number += 1;
                 self.end(task, TaskState::Dropped, turn);
             }
             return;
@@ -126,6 +127,7 @@ impl Execution {
             task: self.graph.task(task).number,
             state: call.state,
             retry_number: call.retry_number,
+            resumed_at: call.resumed_at,
             since: call.since,
             not_before: call.not_before,
             failure: call.failure.clone(),
@@ -153,7 +155,11 @@ impl Execution {
     }
 
     pub(super) fn total_retries(&self, task: TaskIx) -> i64 {
-        self.call(task).max_retries.unwrap_or(self.settings.task_retries)
+        let call = self.call(task);
+        match call.max_retries.unwrap_or(self.settings.task_retries) {
+            total @ 0.. => total.saturating_add(call.resumed_at.into()),
+            for_ever => for_ever,
+        }
     }
 
     pub(super) fn call(&self, task: TaskIx) -> &Call {

@@ -6,7 +6,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    Effect, Event, Refusal, Standing, TaskState,
+    Dispatch, Effect, Event, Refusal, Resume, Standing, TaskState,
     testkit::{ALL, Act, PlanBuilder, Sim, T0, all_in, ok, start},
 };
 
@@ -709,6 +709,61 @@ fn after_a_crash_what_was_sent_is_sent_again_and_what_is_done_is_not() {
     assert_eq!(sim.finish.unwrap().status, ExecutionStatus::Terminated);
     assert_eq!(sim.calls.iter().filter(|call| *call == "host_1 create").count(), 1);
     assert_eq!(sim.calls.iter().filter(|call| *call == "other_1 create#1").count(), 1);
+}
+
+#[test]
+fn a_resumed_execution_runs_what_failed_and_what_is_left() {
+    let plan = chain().node("other", &["create", "start"]).build();
+    let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
+    let is_bad = |dispatch: &Dispatch| dispatch.instance == "host_1";
+    sim.run(
+        |dispatch| {
+            if is_bad(dispatch) { Act::Fail(ErrorKind::Recoverable) } else { ok(dispatch) }
+        },
+    );
+    let before = sim.calls.len();
+    sim.resume(Resume::Unfinished).unwrap();
+    assert!(sim.told.contains(&"Resuming 'install' workflow execution".to_owned()));
+    // It fails as often as before, and then no more.
+    let mut left = 2;
+    sim.run(|dispatch| {
+        left -= i32::from(is_bad(dispatch));
+        if is_bad(dispatch) && left >= 0 { Act::Fail(ErrorKind::Recoverable) } else { ok(dispatch) }
+    });
+    assert_eq!(sim.finish.as_ref().unwrap().status, ExecutionStatus::Terminated);
+    assert_eq!(
+        sim.calls[before..before + 4],
+        ["host_1 create#3", "host_1 create#4", "host_1 create#5", "host_1 configure"]
+    );
+    assert!(!sim.calls[before..].iter().any(|call| call.starts_with("other_1")));
+    assert!(sim.told.contains(&"Sending task 'p.create' [retry 5/5]".to_owned()));
+}
+
+#[test]
+fn a_resumed_execution_waits_for_what_is_out_unless_forced() {
+    let plan = chain().build();
+    for (resume, calls) in [
+        (Resume::Unfinished, vec!["host_1 create"]),
+        (Resume::Force, vec!["host_1 create", "host_1 create#1"]),
+    ] {
+        let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
+        sim.step(Event::Cancel(CancelMode::Force));
+        sim.resume(resume).unwrap();
+        assert_eq!(sim.calls, calls, "{resume:?}");
+        assert_eq!(sim.out.len(), 1);
+        sim.run(ok);
+        assert_eq!(sim.finish.unwrap().status, ExecutionStatus::Terminated);
+    }
+}
+
+#[test]
+fn what_has_no_way_on_is_not_resumed() {
+    let plan = PlanBuilder::default().node("a", &["create"]).build();
+    let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
+    sim.run(ok);
+    let refusal = sim.resume(Resume::Unfinished).unwrap_err();
+    let sentence = "failed to resume workflow `install`: nothing in it can be run once more";
+    assert_eq!(refusal.to_string(), sentence);
 }
 
 #[test]

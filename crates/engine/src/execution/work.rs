@@ -49,39 +49,6 @@ impl Execution {
         }
     }
 
-    /// Takes a task from its row.
-    fn again(&mut self, task: TaskIx, row: Row, turn: &mut Turn) {
-        let call = self.call_mut(task);
-        call.state = row.state;
-        call.retry_number = row.retry_number;
-        call.since = row.since;
-        call.not_before = row.not_before;
-        call.failure = row.failure;
-        call.result = row.result;
-        match row.state {
-            TaskState::Pending => self.ready.push_back(task),
-            TaskState::Sent | TaskState::Started => self.join(task),
-            TaskState::Rescheduled => {
-                let due = row.not_before.unwrap_or(row.since);
-                self.call_mut(task).not_before = Some(due);
-                self.wait_until(due, task);
-            }
-            TaskState::Succeeded => {
-                self.note(task, turn);
-                self.complete(task, turn);
-            }
-            TaskState::Failed => {
-                self.note(task, turn);
-                if self.call(task).handler.passes_over() {
-                    self.pass_over(task, turn);
-                } else {
-                    self.lose(task);
-                }
-            }
-            TaskState::Dropped => {}
-        }
-    }
-
     /// Does all that takes no time, and then buries groups whose last operations are back.
     pub(super) fn work(&mut self, turn: &mut Turn) {
         loop {
@@ -147,11 +114,9 @@ impl Execution {
     /// Decides what becomes of a group that has failed and is still.
     fn bury(&mut self, group: GroupIx, turn: &mut Turn) {
         let Group { rule, round, instance, end, failed, .. } = *self.graph.group(group);
-        let total = self.settings.subgraph_retries;
-        let is_left = total < 0 || i64::from(round) < total;
         match rule {
             Rule::Reinstall | Rule::Uninstall
-                if is_left && round < MOST_ROUNDS && self.may_renew(group, turn) =>
+                if self.has_lives(round) && self.may_renew(group, turn) =>
             {
                 let begin = self.graph.renew(group);
                 let mut site = Site { graph: &mut self.graph, world: &self.world };
@@ -167,12 +132,18 @@ impl Execution {
         }
     }
 
+    /// Says whether a group may begin another round after this one.
+    pub(super) fn has_lives(&self, round: u16) -> bool {
+        let total = self.settings.subgraph_retries;
+        round < MOST_ROUNDS && (total < 0 || i64::from(round) < total)
+    }
+
     /// A group that is not renewed because the execution is closing keeps that, in a row of its
     /// end: closing depends on the clock, and a restore has to decide the same.
     fn may_renew(&mut self, group: GroupIx, turn: &mut Turn) -> bool {
         let end = self.graph.group(group).end;
         let task = self.graph.task(end).number;
-        if self.replay.remove(&task).is_some() {
+        if self.replay.remove(&task).is_some_and(|row| row.state == TaskState::Dropped) {
             return false;
         }
         if self.is_closed {
@@ -185,6 +156,7 @@ impl Execution {
                 not_before: None,
                 failure: None,
                 result: None,
+                resumed_at: 0,
             }));
         }
         !self.is_closed

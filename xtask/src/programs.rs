@@ -18,9 +18,12 @@ pub(crate) fn build() -> Result<Utf8PathBuf> {
         build.args(["--package", package]);
     }
     run(&mut build)?;
-    let target =
-        std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), Utf8PathBuf::from);
-    Ok(target.join("debug"))
+    Ok(target().join("debug"))
+}
+
+/// Returns cargo's folder.
+pub(crate) fn target() -> Utf8PathBuf {
+    std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), Utf8PathBuf::from)
 }
 
 /// Builds the three programs, runs `wag` and answers as it does.

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  DIR/profile.json                the manager's
-//!  DIR/wag.json                    what `wag up` made: here is the mark that DIR is its own
+//!  DIR/wag.json                    what `wag up` made, and whether DIR itself
 //!  DIR/{manager,agent}.{pid,log}   the processes
-//!  DIR/agent/                      the agent's state
+//!  DIR/agent/                      the agent's state; agent-TENANT for another tenant
 //!  DIR/cache/                      wagons of plugin sources
 //! ```
 
@@ -48,6 +48,8 @@ pub enum SiteError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Tenant(waggoner_types::names::InvalidName),
     #[error("failed to get a turn: another `wag` is at work in `{0}`")]
     Busy(Utf8PathBuf),
     #[error("failed to find the program `{0}`")]
@@ -100,7 +102,7 @@ impl Site {
             if self.dir.read_dir_utf8()?.next().is_none() {
                 let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
                 fs_err::set_permissions(&self.dir, owner)?;
-                Made::default().write(self)?;
+                Made { owns_directory: true, ..Made::default() }.write(self)?;
             }
             Ok(())
         };
@@ -125,10 +127,10 @@ impl Site {
         Ok(file)
     }
 
-    /// Stops the agent and the manager that were started here, and returns which.
-    pub(crate) async fn stop(&self) -> Result<Vec<&'static str>, SiteError> {
+    /// Stops the agents and the manager that were started here, and returns which.
+    pub(crate) async fn stop(&self) -> Result<Vec<String>, SiteError> {
         let mut stopped = Vec::new();
-        for daemon in [Daemon::agent(self), Daemon::manager(self)] {
+        for daemon in Daemon::all(self).map_err(|source| self.unprepared(source))? {
             if daemon.stop().await? {
                 stopped.push(daemon.name);
             }
@@ -138,7 +140,7 @@ impl Site {
 
     /// Removes the data directory, if `wag up` made it.
     pub(crate) fn purge(&self) -> Result<(), SiteError> {
-        if !self.dir.join(made::FILE).is_file() {
+        if !Made::read(self)?.owns_directory {
             return Err(SiteError::Foreign(self.dir.clone()));
         }
         fs_err::remove_dir_all(&self.dir).map_err(|source| self.unprepared(source))

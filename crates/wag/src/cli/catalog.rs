@@ -48,7 +48,7 @@ pub enum Plugins {
         #[command(flatten)]
         files: WagonFiles,
     },
-    /// Build the wagon of a plugin's source directory
+    /// Build the wagon of a plugin, from its sources or from the package index
     Pack(Pack),
 }
 
@@ -66,8 +66,13 @@ pub struct WagonFiles {
 /// Builds a wagon with pip.
 #[derive(Args, Debug)]
 pub struct Pack {
-    /// The directory with setup.py or pyproject.toml
-    pub source: Utf8PathBuf,
+    /// The directory with setup.py or pyproject.toml, or a requirement for the package index:
+    /// cloudify-aws-plugin==3.1.7
+    pub source: String,
+
+    /// A further requirement whose wheels go into the wagon; may be repeated
+    #[arg(long, value_name = "REQUIREMENT")]
+    pub with: Vec<String>,
 
     /// The directory to write the wagon to [default: here]
     #[arg(long, value_name = "DIR")]

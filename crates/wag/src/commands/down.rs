@@ -167,11 +167,7 @@ fn pass_over(context: &mut Context<'_>, error: &Error) {
     context.ui.step("Passed over", Chain(error).to_string());
 }
 
-async fn stop(
-    context: &mut Context<'_>,
-    site: &Site,
-    purge: bool,
-) -> Result<Vec<&'static str>, Error> {
+async fn stop(context: &mut Context<'_>, site: &Site, purge: bool) -> Result<Vec<String>, Error> {
     if !site.dir().is_dir() {
         return Ok(Vec::new());
     }

@@ -30,7 +30,8 @@ const POLL: Duration = Duration::from_millis(200);
 impl Site {
     /// Sees to it that the tenant has a central agent that is connected, starting one if need be.
     pub(crate) async fn agent(&self, ui: &mut Ui, manager: &Manager) -> Result<(), SiteError> {
-        let daemon = Daemon::agent(self);
+        let tenant = manager.tenant().parse().map_err(SiteError::Tenant)?;
+        let daemon = Daemon::agent(self, &tenant);
         if is_connected(manager).await? {
             return Ok(());
         }
@@ -48,7 +49,7 @@ impl Site {
         let join = join.map_err(SiteError::Client)?;
         write_secret(&token, &join.token).map_err(|source| self.unprepared(source))?;
 
-        let state = self.dir().join("agent");
+        let state = self.dir().join(&daemon.name);
         let mut arguments = vec!["--state-dir", state.as_str(), "--manager", manager.address()];
         arguments.extend(["--join", token.as_str()]);
         let (out, _) = daemon.log().map_err(|source| self.unprepared(source))?;

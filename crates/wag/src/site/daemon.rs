@@ -18,7 +18,16 @@ use super::{
     Site, SiteError, binary,
     process::{Mark, Process},
 };
+use waggoner_types::TenantName;
+
 use crate::ui::printable;
+
+/// What the files of the daemons are named after.
+const MANAGER: &str = "manager";
+const AGENT: &str = "agent";
+
+/// The tenant that every manager has.
+const DEFAULT_TENANT: &str = "default_tenant";
 
 /// How long a daemon may take to leave. The manager gives its clients ten seconds.
 const GRACE: Duration = Duration::from_secs(20);
@@ -30,8 +39,8 @@ const TAIL_LINES: usize = 15;
 /// A daemon of a site.
 #[derive(Debug)]
 pub(super) struct Daemon {
-    /// What it is to people.
-    pub name: &'static str,
+    /// What it is to people, and what its files are named after.
+    pub name: String,
     program: &'static str,
     dir: Utf8PathBuf,
 }
@@ -48,11 +57,32 @@ pub(super) struct Started {
 
 impl Daemon {
     pub(super) fn manager(site: &Site) -> Self {
-        Self { name: "manager", program: "waggoner-manager", dir: site.dir.clone() }
+        Self { name: MANAGER.to_owned(), program: "waggoner-manager", dir: site.dir.clone() }
     }
 
-    pub(super) fn agent(site: &Site) -> Self {
-        Self { name: "agent", program: "waggoner-agent", dir: site.dir.clone() }
+    /// The agent of a tenant.
+    pub(super) fn agent(site: &Site, tenant: &TenantName) -> Self {
+        let name = match tenant.as_str() {
+            DEFAULT_TENANT => AGENT.to_owned(),
+            other => format!("{AGENT}-{other}"),
+        };
+        Self { name, program: "waggoner-agent", dir: site.dir.clone() }
+    }
+
+    /// All that were ever started, the manager last.
+    pub(super) fn all(site: &Site) -> io::Result<Vec<Self>> {
+        let mut agents = Vec::new();
+        for entry in site.dir.read_dir_utf8()? {
+            let entry = entry?;
+            let name = entry.file_name().strip_suffix(".pid").filter(|name| *name != MANAGER);
+            agents.extend(name.map(|name| Self {
+                name: name.to_owned(),
+                program: "waggoner-agent",
+                dir: site.dir.clone(),
+            }));
+        }
+        agents.push(Self::manager(site));
+        Ok(agents)
     }
 
     /// Its process, if it runs.

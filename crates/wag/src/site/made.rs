@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{Site, SiteError};
 
 /// The file's name in the data directory.
-pub(super) const FILE: &str = "wag.json";
+const FILE: &str = "wag.json";
 
 /// What was made, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Made {
+    /// Whether the data directory was made here, so that it may be removed.
+    #[serde(default)]
+    pub owns_directory: bool,
     pub deployments: Vec<Deployed>,
 }
 

@@ -15,6 +15,9 @@ fn an_empty_directory_becomes_ours_and_a_full_one_does_not() {
     let home = Site::new(dir.path().to_owned());
     fs_err::write(dir.path().join("letter.txt"), "dear").unwrap();
     home.prepare().unwrap();
+    let deployed =
+        Deployed { tenant: "t".to_owned(), deployment: "d".to_owned(), blueprint: "b".to_owned() };
+    Made::add(&home, deployed).unwrap();
     assert!(matches!(home.purge(), Err(SiteError::Foreign(_))));
     assert!(dir.path().join("letter.txt").is_file());
 }
@@ -64,5 +67,5 @@ async fn a_process_that_was_started_here_is_stopped_and_one_that_is_gone_passed_
     assert!(!dir.path().join("agent.pid").exists());
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
     write("manager.pid");
-    assert_eq!(site.stop().await.unwrap(), Vec::<&str>::new());
+    assert_eq!(site.stop().await.unwrap(), Vec::<String>::new());
 }

@@ -9,10 +9,19 @@ use super::SourceError;
 /// The Python that plugins were written for, where there are several.
 const PREFERRED: &str = "py311";
 
-/// Builds the wagon of a source directory into `to`, and returns its path.
-pub(crate) async fn pack(source: &Utf8Path, to: &Utf8Path) -> Result<Utf8PathBuf, SourceError> {
+/// Builds the wagon of a source directory, or of a requirement for the package index, into `to`,
+/// and returns its path.
+pub(crate) async fn pack(
+    source: &str,
+    with: &[String],
+    to: &Utf8Path,
+) -> Result<Utf8PathBuf, SourceError> {
     let cache = camino_tempfile::tempdir().map_err(SourceError::Pack)?;
-    let made = packed(source, cache.path()).await?;
+    let source = match Utf8Path::new(source) {
+        directory if directory.is_dir() || source.contains('/') => PackSource::Directory(directory),
+        _ => PackSource::Requirement(source),
+    };
+    let made = make(source, with, cache.path()).await?;
     let name = made.file_name().expect("a wagon has a name");
     let wagon = to.join(name);
     fs_err::create_dir_all(to).map_err(SourceError::Pack)?;
@@ -25,13 +34,16 @@ pub(crate) async fn packed(
     source: &Utf8Path,
     cache: &Utf8Path,
 ) -> Result<Utf8PathBuf, SourceError> {
-    let request = PackRequest {
-        source: PackSource::Directory(source),
-        python: python().await?,
-        cache,
-        os: distribution(),
-        with: &[],
-    };
+    make(PackSource::Directory(source), &[], cache).await
+}
+
+async fn make(
+    source: PackSource<'_>,
+    with: &[String],
+    cache: &Utf8Path,
+) -> Result<Utf8PathBuf, SourceError> {
+    let (python, os) = (python().await?, distribution());
+    let request = PackRequest { source, python, cache, os, with };
     waggoner_python::pack(&request).await.map_err(|error| SourceError::Plugin(Box::new(error)))
 }
 

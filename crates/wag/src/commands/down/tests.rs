@@ -1,7 +1,7 @@
 use super::*;
 
 fn made(names: &[&str]) -> Made {
-    Made { deployments: names.iter().map(|name| deployed(name)).collect() }
+    Made { deployments: names.iter().map(|name| deployed(name)).collect(), ..Made::default() }
 }
 
 fn deployed(name: &str) -> Deployed {

@@ -79,6 +79,8 @@ pub(crate) enum Action {
     Tell(InstanceIx, Cow<'static, str>),
     /// The instance is well again.
     SetHealed(InstanceIx),
+    /// The instance is as its node says.
+    SetUpdated(InstanceIx),
 }
 
 /// One element of a group's sequence.

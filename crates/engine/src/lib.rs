@@ -49,7 +49,7 @@ pub use execution::{Execution, Resume};
 pub use explain::{Explanation, Line, Standing};
 pub use refusal::Refusal;
 pub use row::{Failure, Row, TaskNumber, TaskState};
-pub use start::{Modification, ModificationRequest, Settings, Start};
+pub use start::{Modification, ModificationRequest, Settings, Start, Update};
 
 #[cfg(test)]
 mod testkit;

@@ -81,3 +81,15 @@ pub(crate) fn failure(error: &OperationError) -> Failure {
 fn without_header(traceback: &str) -> String {
     traceback.trim().split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
 }
+
+/// What Python takes for true.
+pub(crate) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+    }
+}

@@ -1,5 +1,7 @@
 //! What an execution is made from.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,8 +26,30 @@ pub struct Start {
     /// What was made of [`crate::Execution::modification`]. The instances have it in them.
     #[serde(default)]
     pub modification: Option<Modification>,
+    /// What an `update` has to bring about. The plan and the instances have the old in them and
+    /// the new.
+    #[serde(default)]
+    pub update: Option<Update>,
     #[serde(default)]
     pub settings: Settings,
+}
+
+/// The difference between what a deployment was and what it is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Update {
+    /// Ids of instances that come.
+    pub added: Vec<String>,
+    /// Ids of instances that go.
+    pub removed: Vec<String>,
+    /// Relationships that come, between instances that stay: for source nodes their targets.
+    pub extended: BTreeMap<String, BTreeSet<String>>,
+    /// Relationships that go, between instances that stay: for source nodes their targets.
+    pub reduced: BTreeMap<String, BTreeSet<String>>,
+    /// Ids of instances whose node or relationships have changed. They are updated.
+    pub changed: Vec<String>,
+    /// Ids of instances that are reinstalled, whatever comes of updating them.
+    pub reinstall: Vec<String>,
 }
 
 /// A deployment modification: instances that come, and instances that go.
@@ -85,6 +109,7 @@ impl Start {
             allow_custom_parameters: false,
             instances,
             modification: None,
+            update: None,
             settings: Settings::default(),
         }
     }

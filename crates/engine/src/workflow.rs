@@ -27,6 +27,7 @@ mod rollback;
 mod scale;
 mod steps;
 mod uninstall;
+mod update;
 
 use check::{Check, Looking};
 use execute::ExecuteOperation;
@@ -34,6 +35,7 @@ use filter::Filter;
 use heal::Heal;
 use lifecycle::{Doing, Lifecycle};
 use scale::Scale;
+use update::Updating;
 
 pub(crate) use lifecycle::again;
 
@@ -60,6 +62,7 @@ pub(crate) enum Workflow {
         full_rollback: bool,
     },
     Scale(Scale),
+    Update(Box<Updating>),
 }
 
 /// What a phase comes after.
@@ -149,6 +152,17 @@ const BUILT_IN: &[(&str, &[&str])] = &[
     ("start", PARMS),
     ("stop", PARMS),
     ("pull", PARMS),
+    (
+        "update",
+        &[
+            "ignore_failure",
+            "install_first",
+            "skip_drift_check",
+            "skip_install",
+            "skip_reinstall",
+            "skip_uninstall",
+        ],
+    ),
     ("uninstall", &["ignore_failure", "node_ids", "node_instance_ids", "type_names"]),
 ];
 
@@ -190,6 +204,7 @@ impl Workflow {
                 Self::Rollback { filter, full_rollback: given.flag("full_rollback", false)? }
             }
             "scale" => Self::Scale(Scale::new(&given, start, world)?),
+            "update" => Self::Update(Box::new(Updating::new(&given, start, world)?)),
             other => unreachable!("`{other}` is listed as built in"),
         })
     }
@@ -222,6 +237,7 @@ impl Workflow {
         match self {
             Self::Heal(heal) => return Ok(heal.phase(past, site)),
             Self::Scale(scale) => return Ok(scale.phase(past, site)),
+            Self::Update(update) => return Ok(update.phase(past, site)),
             _ => {}
         }
         if let Err(error) = past.last {

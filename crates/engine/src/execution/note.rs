@@ -55,6 +55,11 @@ impl Execution {
         self.set_properties(instance, [("status", Value::Object(status))], turn);
     }
 
+    /// Updating is taken to undo all drift of an instance.
+    pub(super) fn note_updated(&mut self, instance: InstanceIx, turn: &mut Turn) {
+        self.set_properties(instance, [("configuration_drift", Value::Null)], turn);
+    }
+
     fn note_relationship(
         &mut self,
         instance: InstanceIx,

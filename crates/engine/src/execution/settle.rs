@@ -38,7 +38,7 @@ impl Execution {
         self.leave(task);
         let shown = message::result(result);
         self.tell_task(task, EventType::TaskSucceeded, "Task succeeded", &shown, turn);
-        if self.call(task).handler == Handler::HostState && !is_true(result) {
+        if self.call(task).handler == Handler::HostState && !message::is_true(result) {
             // Whether the host is up is asked until it is: retries have no limit here.
             if self.may_retry(task) {
                 self.reschedule(task, self.interval(task), turn);
@@ -261,17 +261,5 @@ pub(super) fn node_event(message: String) -> Told {
         retry_number: 0,
         total_retries: 0,
         causes: Vec::new(),
-    }
-}
-
-/// What Python takes for true.
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
     }
 }

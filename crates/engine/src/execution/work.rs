@@ -104,6 +104,7 @@ impl Execution {
             }
             Action::SetState(..) => {}
             Action::SetHealed(instance) => self.note_healed(instance, turn),
+            Action::SetUpdated(instance) => self.note_updated(instance, turn),
             Action::Tell(instance, text) => {
                 let instance = Some(self.world.instance(instance).id.clone());
                 turn.emit(Told { instance, ..node_event(text.into_owned()) });

@@ -112,12 +112,12 @@ impl Check {
     }
 }
 
-/// A look at the status of these instances that fails for nobody.
-pub(super) fn look_at(chosen: &BTreeSet<InstanceIx>, site: &mut Site<'_>) {
+/// A look at these instances that fails for nobody.
+pub(super) fn look_at(looking: Looking, chosen: &BTreeSet<InstanceIx>, site: &mut Site<'_>) {
     let check = Check {
-        looking: Looking::Status,
+        looking,
         filter: Filter::default(),
-        run_by_dependency_order: false,
+        run_by_dependency_order: looking == Looking::Drift,
         ignore_failure: true,
     };
     check.build_for(chosen, site);

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    Next, Past, Site, check,
+    Next, Past, Site,
+    check::{self, Looking},
     filter::refusal,
     lifecycle::{Doing, Lifecycle},
     steps::Steps,
@@ -73,7 +74,7 @@ impl Heal {
         match stage {
             Stage::Check => {
                 if self.check_status {
-                    check::look_at(&self.part(site.world), site);
+                    check::look_at(Looking::Status, &self.part(site.world), site);
                 }
                 self.next = Stage::Heal;
             }

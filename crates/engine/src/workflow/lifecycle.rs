@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Site, heal, install, rollback, steps::Steps, uninstall};
+use super::{Site, heal, install, rollback, steps::Steps, uninstall, update};
 use crate::{
     Side,
     graph::{Call, Graph, GroupIx, Handler, Rule, TaskIx},
@@ -19,9 +19,18 @@ const LIFECYCLE: &str = "cloudify.interfaces.lifecycle.";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
     Install,
-    Uninstall { ignore_failure: bool },
-    Rollback { ignore_failure: bool },
+    Uninstall {
+        ignore_failure: bool,
+    },
+    Rollback {
+        ignore_failure: bool,
+    },
     Heal,
+    Update,
+    /// Nothing but relationships that come.
+    Establish,
+    /// Nothing but relationships that go.
+    Unlink,
 }
 
 /// Which way round instances wait for each other.
@@ -38,6 +47,8 @@ enum Direction {
 pub(super) struct Lifecycle {
     doing: Doing,
     chosen: BTreeSet<InstanceIx>,
+    /// Relationships that are touched although neither end is chosen, by node.
+    modified: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The group of each instance.
@@ -48,8 +59,8 @@ pub(super) type Groups = BTreeMap<InstanceIx, GroupIx>;
 impl Doing {
     fn direction(self) -> Direction {
         match self {
-            Self::Install | Self::Heal => Direction::Up,
-            Self::Uninstall { .. } | Self::Rollback { .. } => Direction::Down,
+            Self::Install | Self::Heal | Self::Update | Self::Establish => Direction::Up,
+            Self::Uninstall { .. } | Self::Rollback { .. } | Self::Unlink => Direction::Down,
         }
     }
 }
@@ -58,7 +69,15 @@ impl Doing {
 
 impl Lifecycle {
     pub(super) fn new(doing: Doing, chosen: BTreeSet<InstanceIx>) -> Self {
-        Self { doing, chosen }
+        Self { doing, chosen, modified: BTreeMap::new() }
+    }
+
+    /// A phase that establishes or unlinks relationships of instances that stay.
+    pub(super) fn of_relationships(
+        doing: Doing,
+        modified: BTreeMap<String, BTreeSet<String>>,
+    ) -> Self {
+        Self { doing, chosen: BTreeSet::new(), modified }
     }
 
     pub(super) fn build(&self, site: &mut Site<'_>) {
@@ -75,14 +94,14 @@ impl Lifecycle {
             }
         }
         let intact: Vec<_> = match self.doing {
-            // Healing touches no relationships.
-            Doing::Heal => Vec::new(),
+            // These touch no relationships of others.
+            Doing::Heal | Doing::Update => Vec::new(),
             _ => self.intact(site.world).collect(),
         };
         for instance in intact {
             for link in self.links(instance, site.world) {
                 self.order(instance, link, &groups, site);
-                if self.chosen.contains(&link.target) {
+                if self.chosen.contains(&link.target) || self.is_modified(instance, link, site) {
                     self.relate(instance, link, groups[&instance], site);
                 }
             }
@@ -109,8 +128,15 @@ impl Lifecycle {
                 (rollback::steps(instance, world).ignoring_failures(), Rule::Fail)
             }
             Doing::Heal => (heal::steps(instance, world), Rule::Note),
+            Doing::Update => (update::steps(instance, world), Rule::Note),
+            Doing::Establish | Doing::Unlink => (Steps::new(instance), Rule::Fail),
         };
         steps.into_group(site, rule)
+    }
+
+    fn is_modified(&self, source: InstanceIx, link: Link, site: &Site<'_>) -> bool {
+        let targets = self.modified.get(&site.world.node(source).id);
+        targets.is_some_and(|targets| targets.contains(&site.world.node(link.target).id))
     }
 
     fn intact<'a>(&'a self, world: &'a World) -> impl Iterator<Item = InstanceIx> + 'a {

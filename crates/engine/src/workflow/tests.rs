@@ -7,7 +7,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    Effect, Execution, Modification, ModificationEnd, ModificationRequest, Refusal,
+    Effect, Execution, Modification, ModificationEnd, ModificationRequest, Refusal, Update,
     testkit::{ALL, Act, PlanBuilder, Sim, all_in, start},
 };
 
@@ -282,4 +282,87 @@ fn a_modification_stands_or_is_taken_back() {
         let status = if fails { ExecutionStatus::Failed } else { ExecutionStatus::Terminated };
         assert_eq!(sim.finish.unwrap().status, status);
     }
+}
+
+/// Updates started instances: `old` goes, `new` comes, `changed` has drifted.
+fn update(parameters: Value, failing: &[&str]) -> Vec<String> {
+    let plan = PlanBuilder::default()
+        .node("base", ALL)
+        .node("changed", &["create", "delete", "check_drift", "preupdate", "update"])
+        .related("base", "depends_on", &["check_drift", "update", "establish", "unlink"])
+        .node("old", &["delete"])
+        .node("new", &["create"])
+        .node("user", &[])
+        .related("base", "connected_to", &["establish"])
+        .related("changed", "connected_to", &["unlink"])
+        .build();
+    let mut start = start("update", &plan, parameters);
+    start.instances = all_in(&plan, InstanceState::Started);
+    start.instances[3].state = InstanceState::Uninitialized;
+    let related =
+        |target: &str| [("user".to_owned(), [target.to_owned()].into())].into_iter().collect();
+    start.update = Some(Update {
+        added: vec!["new_1".to_owned()],
+        removed: vec!["old_1".to_owned()],
+        extended: related("base"),
+        reduced: related("changed"),
+        changed: vec!["changed_1".to_owned()],
+        reinstall: Vec::new(),
+    });
+    let mut sim = Sim::new(&plan, start).unwrap();
+    sim.run(|dispatch| {
+        let short = dispatch.operation_name.rsplit('.').next().unwrap();
+        if dispatch.relationship.is_none() && failing.contains(&short) {
+            Act::Fail(ErrorKind::NonRecoverable)
+        } else {
+            Act::Succeed(json!({"size": "other"}))
+        }
+    });
+    assert_eq!(sim.finish.as_ref().unwrap().status, ExecutionStatus::Terminated);
+    let sides = |call: &String| !call.ends_with("target");
+    sim.calls.into_iter().filter(sides).collect()
+}
+
+#[test]
+fn an_update_takes_away_changes_and_adds() {
+    assert_eq!(
+        update(json!({}), &[]),
+        [
+            "user_1 unlink user_1>changed_1 source",
+            "old_1 delete",
+            "changed_1 check_drift",
+            "changed_1 check_drift changed_1>base_1 source",
+            "changed_1 preupdate",
+            "changed_1 update",
+            "changed_1 update changed_1>base_1 source",
+            "new_1 create",
+            "user_1 establish user_1>base_1 source",
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_updated_is_reinstalled() {
+    let calls = update(json!({"skip_install": true, "skip_uninstall": true}), &["update"]);
+    let again = calls.iter().position(|call| call == "changed_1 update").unwrap();
+    let again: Vec<&str> = calls[again + 1..].iter().map(String::as_str).collect();
+    assert_eq!(
+        again,
+        [
+            "user_1 unlink user_1>changed_1 source",
+            "changed_1 unlink changed_1>base_1 source",
+            "changed_1 delete",
+            "changed_1 create",
+            "changed_1 establish changed_1>base_1 source",
+        ]
+    );
+    let calls = update(json!({"skip_reinstall": true, "skip_drift_check": true}), &["update"]);
+    assert!(!calls.iter().any(|call| call.starts_with("changed_1")), "{calls:?}");
+}
+
+#[test]
+fn an_update_may_bring_the_new_before_it_takes_the_old() {
+    let calls = update(json!({"install_first": true}), &[]);
+    let place = |wanted: &str| calls.iter().position(|call| call == wanted).unwrap();
+    assert!(place("new_1 create") < place("old_1 delete"));
 }

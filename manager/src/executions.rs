@@ -70,6 +70,7 @@ pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, R
         allow_custom_parameters: asked.allow_custom_parameters,
         instances: instances.iter().map(shapes::plan_instance).collect(),
         modification: None,
+        update: None,
         settings: home.settings.clone(),
     };
     let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;

@@ -22,10 +22,10 @@ use waggoner_proto::v1::{
 };
 use waggoner_store::request::{Claimed, Request as KnownRequest};
 use waggoner_task::CancellationToken;
-use waggoner_types::{Digest, TenantName};
+use waggoner_types::{Chain, Digest, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use crate::{error::Chain, home::Home};
+use crate::home::Home;
 
 pub(crate) use refusals::refused;
 

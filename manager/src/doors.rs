@@ -7,11 +7,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tracing::warn;
 use waggoner_link::{Accepted, Io, Listener, client_over};
 use waggoner_task::CancellationToken;
-use waggoner_types::{AgentName, TenantName};
+use waggoner_types::{AgentName, Chain, TenantName};
 
 use crate::{
     api,
-    error::Chain,
     fleet::{AgentKey, session},
     home::Home,
 };

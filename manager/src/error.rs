@@ -1,8 +1,9 @@
 //! What can stop the manager, who can fix it, and how the process says so.
 
-use std::{error::Error, fmt, io, net::SocketAddr, process::ExitCode};
+use std::{io, net::SocketAddr, process::ExitCode};
 
 use camino::Utf8PathBuf;
+use waggoner_types::{Chain, Fault};
 
 /// Why the manager did not start, or did not keep running.
 #[derive(Debug, thiserror::Error)]
@@ -33,21 +34,6 @@ pub enum StartError {
     Run(#[source] waggoner_task::Failure),
 }
 
-/// Who can do something about an error. The exit code says so to systemd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The configuration. Starting again changes nothing: `EX_CONFIG`.
-    Config,
-    /// The host, or a peer. Starting again may help: `EX_UNAVAILABLE`.
-    Environment,
-    /// Us: `EX_SOFTWARE`.
-    Bug,
-}
-
-/// Prints an error and its causes on one line, outermost first.
-#[derive(Debug)]
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn Error);
-
 // === impl StartError ===
 
 impl StartError {
@@ -75,33 +61,6 @@ impl StartError {
             },
             _ => None,
         }
-    }
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// The exit code of `sysexits.h`.
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Config => 78,
-            Self::Environment => 69,
-            Self::Bug => 70,
-        }
-    }
-}
-
-// === impl Chain ===
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }
 

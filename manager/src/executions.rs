@@ -18,10 +18,10 @@ use tracing::{error, info};
 use uuid::Uuid;
 use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start, TaskNumber};
 use waggoner_store::execution::{Company, Execution};
-use waggoner_types::{CancelMode, DeploymentId, ExecutionId, ExecutionStatus, TenantName};
+use waggoner_types::{CancelMode, Chain, DeploymentId, ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use crate::{api::refused, error::Chain, home::Home};
+use crate::{api::refused, home::Home};
 
 pub(crate) mod actor;
 pub(crate) mod answers;
@@ -188,7 +188,9 @@ fn not_accepted(refusal: Refusal) -> Refused {
         | Refusal::WrongType { .. }
         | Refusal::Unknown { .. }
         | Refusal::FixedInput { .. } => Reason::InvalidParameters,
-        Refusal::Impossible { .. } | Refusal::Cycle { .. } => Reason::WorkflowUnavailable,
+        Refusal::Impossible { .. } | Refusal::Cycle { .. } | Refusal::NotResumable { .. } => {
+            Reason::WorkflowUnavailable
+        }
         Refusal::Inconsistent(_) => Reason::Internal,
     };
     Refused::new(reason, refusal.to_string())

@@ -250,7 +250,7 @@ pub(crate) async fn upkeep(home: Arc<Home>, stop: CancellationToken) {
             _ = ticks.tick() => {}
         }
         if let Err(error) = home.store.sweep_artifacts().await {
-            warn!(error = %crate::error::Chain(&error), "failed to sweep artifacts");
+            warn!(error = %waggoner_types::Chain(&error), "failed to sweep artifacts");
         }
         let links: Vec<_> = home.fleet.links().values().cloned().collect();
         for link in links {
@@ -263,7 +263,7 @@ pub(crate) async fn upkeep(home: Arc<Home>, stop: CancellationToken) {
 
 async fn renew(home: &Home, link: &Link) -> Result<(), String> {
     let AgentKey { tenant, name } = &link.key;
-    let told = |error: &dyn std::error::Error| crate::error::Chain(error).to_string();
+    let told = |error: &dyn std::error::Error| waggoner_types::Chain(error).to_string();
     let agent = home.store.agent(tenant.clone(), name.clone()).await.map_err(|e| told(&e))?;
     let now = Timestamp::now();
     let left = agent.certificate.map(|certificate| certificate.expires_at.duration_since(now));

@@ -13,9 +13,9 @@ use waggoner_identity::{Ca, Credentials};
 use waggoner_proto::agent::v1::HelloResponse;
 use waggoner_store::{Store, agent::Greeting};
 use waggoner_task::Tasks;
+use waggoner_types::Chain;
 
 use crate::{
-    error::Chain,
     executions::Executions,
     fleet::{Fleet, Link},
 };

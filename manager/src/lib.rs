@@ -24,7 +24,7 @@ mod profile;
 
 pub use self::{
     config::{Config, LogFormat},
-    error::{Fault, StartError, report},
+    error::{StartError, report},
     log::log,
     manager::Manager,
 };

@@ -1,10 +1,11 @@
 //! Tries again and again, without hurry and without noise.
 
-use std::{convert::Infallible, error::Error, fmt};
+use std::{convert::Infallible, error::Error};
 
 use tokio::time::{self, Instant};
 use tracing::{info, warn};
 use waggoner_task::Backoff;
+use waggoner_types::Chain;
 
 use crate::settings;
 
@@ -40,23 +41,6 @@ where
             }
         }
         time::sleep(backoff.next()).await;
-    }
-}
-
-/// An error with its causes, each once.
-struct Chain<'a>(&'a dyn Error);
-
-// === impl Chain ===
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }
 

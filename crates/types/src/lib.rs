@@ -1,6 +1,7 @@
 //! The vocabulary: ids, names, states, records, outcomes, the plan.
 
 pub mod digest;
+pub mod error;
 pub mod host;
 pub mod names;
 pub mod plan;
@@ -8,6 +9,7 @@ pub mod record;
 pub mod status;
 
 pub use digest::Digest;
+pub use error::{Chain, Fault};
 pub use host::Host;
 pub use names::{
     AgentName, AttemptId, BlueprintId, DeploymentId, ExecutionId, OperationId, PluginId,

@@ -2,9 +2,8 @@
 
 use tracing::error;
 use waggoner_store::{Error, Kind, artifact::ArtifactError};
+use waggoner_types::Chain;
 use waggoner_wire::{Reason, Refused};
-
-use crate::error::Chain;
 
 /// The refusal of a store's error.
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]

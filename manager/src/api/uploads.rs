@@ -2,13 +2,10 @@
 
 use tonic::Streaming;
 use waggoner_store::artifact::{Announced, Received};
-use waggoner_types::Digest;
+use waggoner_types::{Chain, Digest};
 use waggoner_wire::{At as _, Reason, Refused};
 
-use crate::{
-    api::{Api, refusals::not_taken},
-    error::Chain,
-};
+use crate::api::{Api, refusals::not_taken};
 
 /// A message of an upload: the header first, then the bytes.
 pub(crate) trait Piece {

@@ -9,13 +9,12 @@ use tracing::warn;
 use waggoner_blueprint::{Blueprint as Text, Diagnostics, Options, Plan, parse};
 use waggoner_proto::v1::BlueprintHeader;
 use waggoner_store::{artifact::Received, blueprint::Blueprint};
-use waggoner_types::{BlueprintId, Digest, TenantName};
+use waggoner_types::{BlueprintId, Chain, Digest, TenantName};
 use waggoner_wagon::{Budget, unpack_tree};
 use waggoner_wire::{At as _, Reason, Refused};
 
 use crate::{
     catalog::imports::{Imports, beneath},
-    error::Chain,
     home::Home,
 };
 

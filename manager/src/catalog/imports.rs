@@ -15,10 +15,10 @@ use fs_err as fs;
 use tokio::runtime::Handle;
 use waggoner_blueprint::{FetchError, Fetched, Location, PluginImport, Resolver};
 use waggoner_store::{Store, plugin::Plugin};
-use waggoner_types::{PluginId, TenantName};
+use waggoner_types::{Chain, PluginId, TenantName};
 use waggoner_wagon::{Requirement, choose_import};
 
-use crate::{catalog::plugins::Candidate, error::Chain};
+use crate::catalog::plugins::Candidate;
 
 /// The largest text that is brought, in bytes: plugin.yaml files have a megabyte at times.
 const LARGEST: u64 = 8 << 20;

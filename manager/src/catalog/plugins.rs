@@ -8,11 +8,9 @@ use waggoner_store::{
     artifact::Received,
     plugin::{Plugin, PluginYaml},
 };
-use waggoner_types::{Digest, PluginId, TenantName};
+use waggoner_types::{Chain, Digest, PluginId, TenantName};
 use waggoner_wagon::{Budget, Offer, Offered, OsProperties, PluginManifest, Wagon};
 use waggoner_wire::{At as _, Reason, Refused};
-
-use crate::error::Chain;
 
 /// The largest wagon that is taken, in bytes: a gibibyte.
 pub(crate) const LARGEST: u64 = Budget::WAGON.archive_bytes;

@@ -18,10 +18,9 @@ use waggoner_store::{
     instance::InstanceChange,
 };
 use waggoner_task::{Backoff, CancellationToken};
-use waggoner_types::{CancelMode, ExecutionStatus, Outcome};
+use waggoner_types::{CancelMode, Chain, ExecutionStatus, Outcome};
 
 use crate::{
-    error::Chain,
     executions::{Stage, attempt},
     home::Home,
 };

@@ -13,11 +13,11 @@ use waggoner_proto::agent::v1::{
     operate_request::Message as Down, question::Ask,
 };
 use waggoner_store::instance::{InstanceUpdate, NodeInstance, UpdateError};
+use waggoner_types::Chain;
 use waggoner_wagon::pack_tree;
 
 use crate::{
     catalog::{blueprints, imports::beneath},
-    error::Chain,
     executions::{
         Stage,
         evaluate::{self, Viewpoint},

@@ -8,10 +8,9 @@ use tracing::warn;
 use waggoner_engine::Dispatch;
 use waggoner_store::{attempt, event::Origin};
 use waggoner_task::CancellationToken;
-use waggoner_types::{ErrorKind, OperationError, Outcome};
+use waggoner_types::{Chain, ErrorKind, OperationError, Outcome};
 
 use crate::{
-    error::Chain,
     executions::{
         Stage,
         actor::Happening,

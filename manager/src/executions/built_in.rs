@@ -8,10 +8,9 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use waggoner_engine::Dispatch;
 use waggoner_store::instance::{InstanceUpdate, UpdateError};
-use waggoner_types::{OperationError, plan::InstanceState};
+use waggoner_types::{Chain, OperationError, plan::InstanceState};
 
 use crate::{
-    error::Chain,
     executions::{Stage, answers::Answers, prepare::host_agent},
     fleet::AgentKey,
     home::Home,

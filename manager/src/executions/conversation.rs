@@ -22,11 +22,11 @@ use waggoner_store::{
 };
 use waggoner_task::CancellationToken;
 use waggoner_types::{
-    AttemptId, Body, ErrorKind, Exit, LogLevel, OperationError, Outcome, OutputStream, Record,
+    AttemptId, Body, Chain, ErrorKind, Exit, LogLevel, OperationError, Outcome, OutputStream,
+    Record,
 };
 
 use crate::{
-    error::Chain,
     executions::{actor::Happening, answers::Answers},
     fleet::{AgentKey, Link},
     home::Home,

@@ -10,12 +10,11 @@ use waggoner_blueprint::{
 };
 use waggoner_engine::Dispatch;
 use waggoner_store::Store;
-use waggoner_types::{BlueprintId, DeploymentId, TenantName};
+use waggoner_types::{BlueprintId, Chain, DeploymentId, TenantName};
 use waggoner_wire::{Reason, Refused};
 
 use crate::{
     api::refused,
-    error::Chain,
     executions::{Stage, answers::Unanswered, shapes},
     home::Home,
 };

@@ -10,14 +10,13 @@ use waggoner_proto::agent::v1::{
     Environment, PythonOperation, ScriptOperation, Start, script_operation, start::Implementation,
 };
 use waggoner_types::{
-    AgentName, AttemptId, Digest, Host, OperationError, OperationId,
+    AgentName, AttemptId, Chain, Digest, Host, OperationError, OperationId,
     plan::{Executor, Plugin},
 };
 use waggoner_wagon::{Requirement, VersionSpec, choose};
 
 use crate::{
     catalog::plugins::Candidate,
-    error::Chain,
     executions::{Stage, answers::Answers, context::context, evaluate},
     fleet::{AgentKey, Link, artifacts},
     home::Home,

@@ -10,10 +10,10 @@ use waggoner_proto::agent::v1::{
     identity_service_client::IdentityServiceClient,
 };
 use waggoner_task::Backoff;
+use waggoner_types::Chain;
 
 use crate::{
     doors,
-    error::Chain,
     fleet::{AgentKey, enrol},
     home::Home,
 };

@@ -12,10 +12,10 @@ use waggoner_store::{
     agent::{Agent, Certificate},
     join::{self, Claim},
 };
-use waggoner_types::{AgentName, Digest, Host, TenantName};
+use waggoner_types::{AgentName, Chain, Digest, Host, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use crate::{api::refused, error::Chain, home::Home};
+use crate::{api::refused, home::Home};
 
 /// How long an agent's certificate lives. It is renewed over the live link long before.
 pub(crate) const CERTIFICATE: Duration = Duration::from_hours(30 * 24);

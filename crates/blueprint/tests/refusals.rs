@@ -35,7 +35,7 @@ const TYPES: &str = "imports: [cloudify/types/types.yaml]\n";
 #[test]
 fn yaml_that_is_none_is_told_with_its_place() {
     insta::assert_snapshot!(told("inputs:\n  a: [1, 2\nnode_types: {}\n"), @r#"
-    deploy/main.yaml:4:11: not YAML: illegal placement of ':' indicator
+    deploy/main.yaml:4:11: not YAML: expected `,` or `]`, found `:`
     "#);
 }
 

@@ -1,9 +1,9 @@
 //! YAML as PyYAML's safe loader reads it, with the position of every value.
 //!
 //! ```text
-//! text ──► saphyr-parser (events) ──► compose (anchors, merges, budget) ──► Node
-//!                                        │
-//!                                        └── scalar (YAML 1.1: yes, 0644, 1:30, dates)
+//! text ──► scanner (tokens) ──► compose (structure, anchors, merges, budget) ──► Node
+//!                                  │
+//!                                  └── scalar (YAML 1.1: yes, 0644, 1:30, dates)
 //! ```
 //!
 //! Blueprints and plugin files were written for PyYAML, so `on`, `0644`, `1_000`, `1:30`,
@@ -16,7 +16,9 @@ mod error;
 mod json;
 mod node;
 mod scalar;
+mod scanner;
 mod timestamp;
+mod token;
 
 pub use self::{
     budget::Budget,

@@ -4,25 +4,6 @@
 use serde_json::Value as Json;
 use waggoner_yaml::{Budget, parse};
 
-/// Rows where the scanner knows YAML 1.2 and PyYAML 1.1, and no blueprint can tell: each is
-/// read where PyYAML refuses it, or refused where PyYAML reads something nobody means.
-const DIFFERENT: &[&str] = &[
-    "%YAML 2.0\n---\na: 1\n",
-    "- \ta\n",
-    "-\ta\n",
-    "...\n",
-    ": x\n",
-    "a: &x 1\nb: *x\nc: &x 2\nd: *x\n",
-    "a: 1\t# c\n",
-    "a: [\n1,\n2\n ]\nb: 1\n",
-    "a: [\n1,\n2\n]\n",
-    "a: [b]#c\n",
-    "a: [x,\ty]\n",
-    "a: \"b\"#c\n",
-    "a: b\u{85}c: d\n",
-    "a: {\nb: 1\n}\n",
-];
-
 #[test]
 fn every_row_reads_as_pyyaml_reads_it() {
     let mut wrong = vec![];
@@ -35,7 +16,7 @@ fn every_row_reads_as_pyyaml_reads_it() {
             (Err(_), None) => true,
             _ => false,
         };
-        if agrees == DIFFERENT.contains(&text) {
+        if !agrees {
             let read = read.map(|node| node.to_json().to_string()).map_err(|e| e.message);
             wrong.push(format!("{text:?}: {read:?}, PyYAML: {row}"));
         }

@@ -172,46 +172,68 @@ fn ancestors<'n>(node: &'n Json, nodes: &'n [Json]) -> Vec<&'n str> {
     chain
 }
 
-/// Nodes of one group are contained in something common, or in nothing, or one in the other.
+/// Nodes of one group are contained in something common, or in nothing, or one in the other;
+/// else one of them shares a group in such a way with what contains the other.
 fn check_relatives(
     groups: &Object<String, Json>,
     containers: &HashMap<&str, Vec<&str>>,
 ) -> Result<(), Refusal> {
+    let mut related: HashSet<(&str, &str)> = HashSet::new();
+    let mut strangers = vec![];
     for (name, _) in groups {
         let mut nodes = HashSet::new();
         all_nodes(name, groups, containers, &mut nodes, 0);
         let mut nodes: Vec<&str> = nodes.into_iter().collect();
         nodes.sort_unstable();
-        let related = |one: &str, two: &str| {
-            let (one, two) = (&containers[one][..], &containers[two][..]);
-            one[0] == two[0]
-                || one.len() == 1 && two.len() == 1
-                || one[1..].contains(&two[0])
-                || two[1..].contains(&one[0])
-                || one[1..].iter().any(|container| two[1..].contains(container))
-        };
-        // A pair that is not related may be so by a container that is in the group as well.
-        let by_container = |one: &str, two: &str| {
-            let ok = |from: &str, to: &str| {
-                containers[from][1..]
-                    .iter()
-                    .any(|container| nodes.contains(container) && related(container, to))
-            };
-            ok(one, two) || ok(two, one)
-        };
         for (at, one) in nodes.iter().enumerate() {
             for two in &nodes[at + 1..] {
-                if !related(one, two) && !by_container(one, two) {
-                    let message = format!(
-                        "`{one}` and `{two}` are in the group `{name}`, but are contained in \
-                         nothing common"
-                    );
-                    return Err(Refusal::logic(code::NON_CONTAINED_MEMBERS, message));
+                if are_related(&containers[one], &containers[two]) {
+                    related.insert((one, two));
+                } else {
+                    strangers.push((name, *one, *two));
                 }
             }
         }
     }
-    Ok(())
+    // A pair that is found to be related may relate another one.
+    loop {
+        let known = related.len();
+        strangers.retain(|&(_, one, two)| {
+            let by = |from, to| {
+                containers[from].iter().any(|container| related.contains(&pair(container, to)))
+            };
+            let is_related = by(one, two) || by(two, one);
+            if is_related {
+                related.insert((one, two));
+            }
+            !is_related
+        });
+        if related.len() == known {
+            break;
+        }
+    }
+    match strangers.first() {
+        None => Ok(()),
+        Some((group, one, two)) => {
+            let message = format!(
+                "`{one}` and `{two}` are in the group `{group}`, but are contained in nothing common"
+            );
+            Err(Refusal::logic(code::NON_CONTAINED_MEMBERS, message))
+        }
+    }
+}
+
+/// Two names in their order.
+fn pair<'n>(one: &'n str, two: &'n str) -> (&'n str, &'n str) {
+    if one < two { (one, two) } else { (two, one) }
+}
+
+/// Compares two nodes by themselves and their containers, the innermost first.
+fn are_related(one: &[&str], two: &[&str]) -> bool {
+    one.len() == 1 && two.len() == 1
+        || one[1..].contains(&two[0])
+        || two[1..].contains(&one[0])
+        || one[1..].iter().any(|container| two[1..].contains(container))
 }
 
 /// The nodes of a group and of the groups in it.

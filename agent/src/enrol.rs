@@ -7,11 +7,9 @@ use waggoner_identity::tls;
 use waggoner_link::{DialError, Dialler, LinkError, client_over, settings};
 use waggoner_proto::v1::{EnrolRequest, enrolment_service_client::EnrolmentServiceClient};
 use waggoner_task::Backoff;
+use waggoner_types::Chain;
 
-use crate::{
-    error::Chain,
-    identity::{InstallError, Keeper},
-};
+use crate::identity::{InstallError, Keeper};
 
 /// Why a manager gave no certificate.
 #[derive(Debug, thiserror::Error)]

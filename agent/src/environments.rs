@@ -1,10 +1,10 @@
 //! Python environments, from artifacts that the manager has sent.
 
 use waggoner_python::{Environment, EnvironmentError, EnvironmentSpec, Environments, WagonFile};
-use waggoner_types::{Digest, OperationError};
+use waggoner_types::{Chain, Digest, OperationError};
 use waggoner_wire::{Reason, Refused};
 
-use crate::{artifacts::Artifacts, error::Chain, start};
+use crate::{artifacts::Artifacts, start};
 
 /// Why there is no environment for a plugin.
 #[derive(Debug, thiserror::Error)]

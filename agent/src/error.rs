@@ -1,9 +1,10 @@
 //! What can stop the agent, who can do something about it, and how the process says so.
 
-use std::{error::Error, fmt, io, net::SocketAddr, process::ExitCode};
+use std::{io, net::SocketAddr, process::ExitCode};
 
 use camino::Utf8PathBuf;
 use waggoner_identity::{IdentityError, InvalidToken, KeyError};
+use waggoner_types::{Chain, Fault};
 
 use crate::{enrol::EnrolError, facade::FacadeError, state::StateError};
 
@@ -75,21 +76,6 @@ pub enum StartError {
     Run(#[source] waggoner_task::Failure),
 }
 
-/// Who can do something about an error. The exit code says so to the host's service manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Whoever configured it. Starting again changes nothing: `EX_CONFIG` of sysexits(3).
-    Config,
-    /// The host, or a peer. Starting again may help: `EX_UNAVAILABLE`.
-    Environment,
-    /// Us: `EX_SOFTWARE`.
-    Bug,
-}
-
-/// Prints an error and its causes on one line, outermost first.
-#[derive(Debug)]
-pub struct Chain<'a>(pub &'a dyn Error);
-
 // === impl StartError ===
 
 impl StartError {
@@ -117,33 +103,6 @@ impl StartError {
             | Self::Listen { .. } => Fault::Environment,
             Self::NotJoined | Self::Run(_) => Fault::Bug,
         }
-    }
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// The exit code.
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Config => 78,
-            Self::Environment => 69,
-            Self::Bug => 70,
-        }
-    }
-}
-
-// === impl Chain ===
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::{Instrument as _, debug, error, info, info_span};
-use waggoner_types::{ErrorKind, Exit, OperationError, Outcome};
+use waggoner_types::{Chain, ErrorKind, Exit, OperationError, Outcome};
 
 use crate::{
     attempt::Attempt,
@@ -135,7 +135,7 @@ const TEXT: usize = 256 * 1024;
 
 /// Renders an error and its causes, outermost first.
 fn sentence(error: &dyn std::error::Error) -> String {
-    crate::error::Chain(error).to_string()
+    Chain(error).to_string()
 }
 
 // === impl Limits ===

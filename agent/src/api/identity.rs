@@ -7,12 +7,10 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, async_trait};
 use tracing::{error, warn};
 use waggoner_proto::agent::v1::{self as pb, identity_service_server::IdentityService};
+use waggoner_types::Chain;
 use waggoner_wire::{Reason, Refused};
 
-use crate::{
-    error::Chain,
-    identity::{InstallError, Keeper},
-};
+use crate::identity::{InstallError, Keeper};
 
 /// Answers a manager that wants to give this agent a certificate.
 #[derive(Clone, Debug)]

@@ -10,13 +10,10 @@ use waggoner_proto::{
     agent::v1::{Refusal, RestRequest, UpdateNodeInstance},
     plugin::v1::{self as pb, context_service_server::ContextService},
 };
-use waggoner_types::LogLevel;
+use waggoner_types::{Chain, LogLevel};
 use waggoner_wire::{At as _, Refused};
 
-use crate::{
-    context::{HostApi, resource::FetchError},
-    error::Chain,
-};
+use crate::context::{HostApi, resource::FetchError};
 
 /// Answers the process of one operation.
 #[derive(Clone, Debug)]

@@ -11,10 +11,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 use waggoner_proto::agent::v1::{Refusal, RestRequest};
+use waggoner_types::Chain;
 
 use crate::{
     context::{FetchError, HostApi, MOST, RestAnswer},
-    error::Chain,
     facade::{Guests, events},
 };
 

@@ -79,7 +79,7 @@ impl Daemon {
     /// Reads the log up to a line with this text, and returns that line.
     async fn says(&mut self, text: &str) -> String {
         loop {
-            let line = timeout(Duration::from_secs(60), self.log.next_line()).await;
+            let line = timeout(Duration::from_mins(1), self.log.next_line()).await;
             let line = line.unwrap().unwrap().expect("the daemon lives");
             if line.contains(text) {
                 return line;
@@ -98,7 +98,7 @@ impl Daemon {
         while let Some(line) = self.log.next_line().await.unwrap() {
             last = line;
         }
-        let status = timeout(Duration::from_secs(60), self.child.wait()).await.unwrap().unwrap();
+        let status = timeout(Duration::from_mins(1), self.child.wait()).await.unwrap().unwrap();
         (status.code(), last)
     }
 }
@@ -227,8 +227,8 @@ async fn an_agent_that_listens_gets_its_certificate_from_who_dials() {
     let directory = Utf8TempDir::new().unwrap();
     let authority = authority(&directory);
     let mut daemon = start(&directory, &["--listen", "127.0.0.1:0"]);
-    let line = daemon.says("waiting for the manager to dial").await;
-    let address = line.split('"').nth_back(1).unwrap().to_owned();
+    let said = daemon.says("waiting for the manager to dial").await;
+    let address = said.split('"').nth_back(1).unwrap().to_owned();
 
     let any = Dialler::new(tls::manager_enrolling_any_server(&authority.credentials));
     let (channel, _life) = client_over(any.dial(&address).await.unwrap()).await.unwrap();

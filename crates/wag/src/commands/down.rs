@@ -31,7 +31,11 @@ pub(super) async fn run(context: &mut Context<'_>, command: Down) -> Result<(), 
         Target::Profile(_) => None,
     };
     let made = site.as_ref().map_or_else(|| Ok(Made::default()), Made::read)?;
-    let chosen = choose(&made, deployment.as_deref(), all)?;
+    let mut meant = made.clone();
+    if let Some(tenant) = &context.global.tenant {
+        meant.deployments.retain(|one| one.tenant == *tenant);
+    }
+    let chosen = choose(&meant, deployment.as_deref(), all)?;
 
     let mut taken = Vec::new();
     for given in chosen {

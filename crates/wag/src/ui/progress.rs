@@ -50,7 +50,7 @@ impl Progress {
 
     /// Whether the states are shown, and therefore wanted.
     pub fn wants_states(&self) -> bool {
-        self.bars.is_some()
+        self.bars.is_some() && !self.board.is_crowded()
     }
 
     /// Leaves the last picture standing.
@@ -62,7 +62,7 @@ impl Progress {
 
     fn draw(&mut self) {
         if let Some(bars) = &mut self.bars {
-            bars.draw(self.board.rows());
+            bars.draw(&self.board.rows());
         }
     }
 }

@@ -25,11 +25,17 @@ impl Bars {
     }
 
     /// Redraws the lines that changed.
-    pub(super) fn draw<'a>(&mut self, rows: impl ExactSizeIterator<Item = &'a Row>) {
-        let rows: Vec<_> = rows.collect();
+    pub(super) fn draw(&mut self, rows: &[&Row]) {
+        let Self { all, bars } = self;
+        bars.retain(|id, bar| {
+            let is_shown = rows.iter().any(|row| row.id == *id);
+            if !is_shown {
+                all.remove(bar);
+            }
+            is_shown
+        });
         let width = rows.iter().map(|row| row.id.chars().count()).max().unwrap_or_default();
         for row in rows {
-            let Self { all, bars } = self;
             let bar = bars.entry(row.id.clone()).or_insert_with(|| {
                 let bar = all.add(ProgressBar::new_spinner());
                 bar.set_style(style());

@@ -14,6 +14,9 @@ use crate::ui::{
 /// How many log lines of a failed operation are shown.
 const TAIL: usize = 10;
 
+/// How many node instances are shown all the time. Of more, only those that run something.
+const ROWS: usize = 40;
+
 /// How many operations' last log lines are kept. More never run at once on one execution's board
 /// than a person could read.
 const TAILS: usize = 256;
@@ -45,8 +48,15 @@ impl Board {
         Self { rows: IndexMap::new(), tails: IndexMap::new(), is_live, logs }
     }
 
-    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
-        self.rows.values()
+    /// The rows to show.
+    pub(super) fn rows(&self) -> Vec<&Row> {
+        let is_crowded = self.is_crowded();
+        self.rows.values().filter(|row| !is_crowded || !row.operations.is_empty()).collect()
+    }
+
+    /// Whether there are more node instances than a person could watch.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.rows.len() > ROWS
     }
 
     /// Takes an event, and returns the lines that it is worth.

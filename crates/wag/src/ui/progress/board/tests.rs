@@ -28,7 +28,7 @@ fn worth(board: &mut Board, events: &[Event]) -> Vec<usize> {
 }
 
 fn only(board: &Board) -> Row {
-    board.rows().next().unwrap().clone()
+    board.rows()[0].clone()
 }
 
 #[test]
@@ -42,6 +42,18 @@ fn a_row_follows_the_operations_of_its_node_instance() {
     assert!(only(&board).has_failed && only(&board).operations.is_empty());
     worth(&mut board, &[event("task_started", "poll"), event("task_succeeded", "poll")]);
     assert!(!only(&board).has_failed, "a retry that went well makes good");
+}
+
+#[test]
+fn of_many_node_instances_only_those_at_work_are_shown() {
+    let mut board = Board::new(true, false);
+    let node_instance = |n: usize| NodeInstance { id: n.to_string(), ..NodeInstance::default() };
+    board.states(&(0..ROWS).map(node_instance).collect::<Vec<_>>());
+    assert_eq!(board.rows().len(), ROWS);
+    worth(&mut board, &[event("task_started", "create")]);
+    assert_eq!(board.rows().len(), 1);
+    worth(&mut board, &[event("task_succeeded", "create")]);
+    assert!(board.rows().is_empty());
 }
 
 #[test]

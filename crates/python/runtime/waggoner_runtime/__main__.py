@@ -1,5 +1,7 @@
 """Runs one operation."""
 
+import json
+import os
 import sys
 
 from waggoner_runtime import events, install
@@ -11,8 +13,24 @@ def main():
 
     try:
         dispatch.main()
+    except (TypeError, ValueError, RecursionError) as error:
+        # The stock code has caught what the operation raised: this is its result, not written.
+        refuse_result(error)
     finally:
         events.flush()
+
+
+def refuse_result(error):
+    """Writes an error in the place of a result that is not JSON."""
+    from cloudify.error_handling import serialize_known_exception
+    from cloudify.exceptions import NonRecoverableError
+
+    refusal = NonRecoverableError(
+        'Unhandled exception occurred in operation dispatch (rc=1): '
+        'the operation returned what is not JSON: {0}'.format(error))
+    output = {'type': 'error', 'payload': serialize_known_exception(refusal)}
+    with open(os.path.join(sys.argv[1], 'output.json'), 'w') as f:
+        json.dump(output, f)
 
 
 if __name__ == '__main__':

@@ -59,13 +59,44 @@ fn from_output(output: Option<&str>) -> Result<Value, OperationError> {
             format!("The result that the operation's process wrote cannot be read: {reason}");
         OperationError::non_recoverable(message)
     };
-    let output: Value =
-        serde_json::from_str(output).map_err(|error| damaged(&error.to_string()))?;
+    let output: Value = serde_json::from_str(output)
+        .or_else(|_| serde_json::from_str(&without_lone_surrogates(output)))
+        .map_err(|error| damaged(&error.to_string()))?;
     match (output.get("type").and_then(Value::as_str), output.get("payload")) {
         (Some("result"), Some(payload)) => Ok(payload.clone()),
         (Some("error"), Some(Value::Object(payload))) => from_error(payload),
         _ => Err(damaged("it is neither a result nor an error")),
     }
+}
+
+/// Replaces the escapes of lone surrogates by U+FFFD. Python writes them for text that came from
+/// bytes that are no UTF-8 (`os.fsdecode`); RFC 8259, section 8.2, leaves them to the reader.
+fn without_lone_surrogates(json: &str) -> String {
+    let unit = |at: usize| {
+        let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = String::with_capacity(json.len());
+    let mut at = 0;
+    while let Some(rest) = json.get(at..).filter(|rest| !rest.is_empty()) {
+        let next = rest.find('\\').unwrap_or(rest.len());
+        mended.push_str(&rest[..next]);
+        at += next;
+        let length = match (unit(at), unit(at + 6)) {
+            (Some(0xD800..0xDC00), Some(0xDC00..0xE000)) => 12,
+            (Some(0xD800..0xE000), _) => {
+                mended.push_str("\\ufffd");
+                at += 6;
+                continue;
+            }
+            (Some(_), _) => 6,
+            // An escape of one character, or the end.
+            (None, _) => json[at..].chars().take(2).map(char::len_utf8).sum(),
+        };
+        mended.push_str(&json[at..at + length]);
+        at += length;
+    }
+    mended
 }
 
 /// Reads what `serialize_known_exception` wrote.

@@ -106,3 +106,10 @@ fn a_result_counts_only_when_the_process_ended_well() {
     let cut = outcome(Some(r#"{"type": "result", "payload": "#), Exit::Code(0), None);
     assert!(cut.result.unwrap_err().message.contains("cannot be read: EOF"));
 }
+
+#[test]
+fn lone_surrogates_do_not_lose_the_rest() {
+    let written = r#"{"type": "result", "payload": ["a\udcff\\udcff", "\ud83d\ude80", "\ud83d", "\n\u00e9"]}"#;
+    let read = outcome(Some(written), Exit::Code(0), None).result.unwrap();
+    assert_eq!(read, json!(["a\u{fffd}\\udcff", "🚀", "\u{fffd}", "\né"]));
+}

@@ -19,10 +19,46 @@ pub(crate) fn result(result: &Value) -> String {
     match result {
         Value::Null => String::new(),
         Value::String(text) => format!(" - {text}"),
-        Value::Bool(true) => " - True".to_owned(),
-        Value::Bool(false) => " - False".to_owned(),
-        other => format!(" - {other}"),
+        other => format!(" - {}", python(other)),
     }
+}
+
+/// A value as Python shows it: people know their events in these words.
+pub(crate) fn python(value: &Value) -> String {
+    let join = |items: Vec<String>| items.join(", ");
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("[{}]", join(items.iter().map(python).collect())),
+        Value::Object(map) => {
+            let item =
+                |(name, item): (&String, &Value)| format!("{}: {}", quoted(name), python(item));
+            format!("{{{}}}", join(map.iter().map(item).collect()))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut shown = String::from(quote);
+    for letter in text.chars() {
+        match letter {
+            '\\' => shown.push_str("\\\\"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            _ if letter == quote => shown.extend(['\\', letter]),
+            _ if letter.is_control() => {
+                shown.extend(format!("\\x{:02x}", u32::from(letter)).chars());
+            }
+            _ => shown.push(letter),
+        }
+    }
+    shown.push(quote);
+    shown
 }
 
 /// The error of a failed phase, from the tasks that failed: what each was, and why.
@@ -91,5 +127,26 @@ pub(crate) fn is_true(value: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(map) => !map.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn values_are_shown_as_python_shows_them() {
+        for (value, shown) in [
+            (
+                json!({"a": [1, null, true], "b": {"c": "d"}}),
+                "{'a': [1, None, True], 'b': {'c': 'd'}}",
+            ),
+            (json!("it's"), "\"it's\""),
+            (json!("it's \"it\""), "'it\\'s \"it\"'"),
+            (json!("a\\b\n\u{1}"), "'a\\\\b\\n\\x01'"),
+            (json!(1.5), "1.5"),
+        ] {
+            assert_eq!(super::python(&value), shown);
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Refusal,
     graph::{Call, Rule},
+    message,
     parameters::Parameters,
     refusal::Known,
     world::{InstanceIx, World},
@@ -127,7 +128,7 @@ impl ExecuteOperation {
         let starting = if self.kwargs.is_empty() {
             format!("Starting operation {operation}")
         } else {
-            let kwargs = Value::Object((*self.kwargs).clone());
+            let kwargs = message::python(&Value::Object((*self.kwargs).clone()));
             format!("Starting operation {operation} (Operation parameters: {kwargs})")
         };
         steps

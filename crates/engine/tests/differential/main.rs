@@ -25,6 +25,8 @@ use oracle::{Answer, Oracle};
 struct Outcome {
     /// How often each attempt was made.
     calls: BTreeMap<(String, u32), u32>,
+    /// How often each sentence was told.
+    events: BTreeMap<String, u32>,
     /// Per phase: what each operation comes after.
     graphs: Vec<BTreeMap<String, Vec<String>>>,
     states: BTreeMap<String, String>,
@@ -96,6 +98,8 @@ fn compare(case: &Case, answer: &Answer) -> Vec<(usize, Option<String>)> {
 fn difference(run: &Run, ours: &Outcome, stock: &Outcome) -> Option<String> {
     let what = if ours.calls != stock.calls {
         format!("calls\n   ours {:?}\n  stock {:?}", ours.calls, stock.calls)
+    } else if ours.events != stock.events {
+        format!("events\n{}", only(&ours.events, &stock.events))
     } else if ours.graphs != stock.graphs {
         format!("order\n   ours {:#?}\n  stock {:#?}", ours.graphs, stock.graphs)
     } else if ours.states != stock.states {
@@ -108,6 +112,18 @@ fn difference(run: &Run, ours: &Outcome, stock: &Outcome) -> Option<String> {
         return None;
     };
     Some(format!("{} {} differs in {what}", run.workflow, run.parameters))
+}
+
+/// What was told more often on one side.
+fn only(ours: &BTreeMap<String, u32>, stock: &BTreeMap<String, u32>) -> String {
+    let mut texts: Vec<&String> = ours.keys().chain(stock.keys()).collect();
+    texts.sort();
+    texts.dedup();
+    let line = |text: &&String| {
+        let (ours, stock) = (ours.get(*text), stock.get(*text));
+        (ours != stock).then(|| format!("  ours {ours:?} times, stock {stock:?} times: {text}"))
+    };
+    texts.iter().filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[expect(clippy::print_stderr, reason = "a test that proves nothing has to say so")]

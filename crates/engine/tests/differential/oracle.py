@@ -3,7 +3,7 @@
 Reads one case a line from stdin and writes one answer a line to stdout:
 
     {"blueprint": {...}, "runs": [{"workflow", "parameters", "fail": [...], "retries"}]}
-    {"runs": [{"plan", "before", "calls", "graphs", "after", "modification", "error"}]}
+    {"runs": [{"plan", "before", "calls", "events", "graphs", "after", "modification", "error"}]}
 
 A failure is {"node", "operation", "times", "kind"}: the first `times` calls of the operation on
 each instance of the node fail. "@node:n" in parameters stands for the nth instance of a node. A graph is what stood in the task graph when it was executed: the operations, and for each
@@ -21,7 +21,7 @@ import types
 answers = os.fdopen(os.dup(1), 'w')
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-from cloudify import state  # noqa: E402
+from cloudify import logs, state  # noqa: E402
 from cloudify.exceptions import NonRecoverableError, OperationRetry, RecoverableError  # noqa: E402
 from cloudify.workflows import local, tasks_graph, workflow_context  # noqa: E402
 from dsl_parser import multi_instance  # noqa: E402
@@ -65,6 +65,13 @@ def record(**kwargs):
 plugin = types.ModuleType('recorder')
 plugin.record = record
 sys.modules['recorder'] = plugin
+
+def note_event(event, *args, **kwargs):
+    with lock:
+        run.setdefault('events', []).append([event['event_type'], event['message']['text']])
+
+
+logs.stdout_event_out = note_event
 
 stock_execute = tasks_graph.TaskDependencyGraph.execute
 
@@ -239,7 +246,7 @@ def answer(case):
             instances.setdefault(instance['node_id'], []).append(instance['id'])
         run.clear()
         run.update(
-            calls=[], graphs=[], fail=wanted['fail'], failed={},
+            calls=[], events=[], graphs=[], fail=wanted['fail'], failed={},
             results=wanted['results'], modification=None, plan=plainly(environment.plan),
             before=plainly(environment.storage.get_node_instances()))
         error = None
@@ -256,6 +263,7 @@ def answer(case):
             error = str(failed)
         answers.append({
             'calls': run['calls'],
+            'events': run['events'],
             'graphs': run['graphs'],
             'before': run['before'],
             'plan': run['plan'],

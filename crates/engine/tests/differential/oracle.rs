@@ -32,6 +32,7 @@ pub(crate) struct Answer {
 #[derive(Deserialize)]
 pub(crate) struct Ran {
     calls: Vec<(String, u32)>,
+    events: Vec<(String, String)>,
     graphs: Vec<BTreeMap<String, Vec<String>>>,
     /// As it was before.
     pub(crate) plan: Plan,
@@ -100,9 +101,17 @@ impl Ran {
         for call in &self.calls {
             *calls.entry(call.clone()).or_default() += 1;
         }
+        let mut events = BTreeMap::new();
+        for (event_type, message) in &self.events {
+            // Groups have no events of their own with us, and failed workflows word tracebacks.
+            if !message.starts_with("Subgraph ") && event_type != "workflow_failed" {
+                *events.entry(message.clone()).or_default() += 1;
+            }
+        }
         let graphs = self.graphs.iter().filter(|graph| !graph.is_empty()).cloned().collect();
         Outcome {
             calls,
+            events,
             graphs: if run.compares_order { graphs } else { Vec::new() },
             states: self.after.iter().map(|i| (i.id.clone(), i.state.to_string())).collect(),
             properties: properties(self.after.iter().map(|i| (&i.id, &i.system_properties))),

@@ -8,8 +8,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use waggoner_engine::{
-    Dispatch, Effect, Event, Execution, ModificationEnd, RelationshipContext, Side, Standing,
-    Start, TaskNumber,
+    Dispatch, Effect, Event, EventType, Execution, ModificationEnd, RelationshipContext, Side,
+    Standing, Start, TaskNumber,
 };
 use waggoner_types::{ExecutionStatus, OperationError, plan::NodeInstance};
 
@@ -23,6 +23,7 @@ struct Ours<'a> {
     wake: Timestamp,
     failed: HashMap<(usize, String), u32>,
     calls: BTreeMap<(String, u32), u32>,
+    events: BTreeMap<String, u32>,
     graphs: Vec<BTreeMap<String, Vec<String>>>,
     /// The highest task number of the phases seen.
     seen: Option<TaskNumber>,
@@ -50,6 +51,7 @@ pub(crate) fn run(run: &Run, stock: &Ran) -> Outcome {
         wake: Timestamp::UNIX_EPOCH,
         failed: HashMap::new(),
         calls: BTreeMap::new(),
+        events: BTreeMap::new(),
         graphs: Vec::new(),
         seen: None,
         states: stock.before.iter().map(|i| (i.id.clone(), i.state.to_string())).collect(),
@@ -64,6 +66,8 @@ pub(crate) fn run(run: &Run, stock: &Ran) -> Outcome {
     ours.step(Event::Started);
     while ours.status.is_none() {
         let event = if let Some(dispatch) = ours.out.pop_front() {
+            let (task, retry_number) = (dispatch.task, dispatch.retry_number);
+            ours.step(Event::OperationStarted { task, retry_number });
             ours.end(&dispatch)
         } else {
             ours.now = ours.now.max(ours.wake);
@@ -81,6 +85,7 @@ pub(crate) fn run(run: &Run, stock: &Ran) -> Outcome {
     ours.properties.retain(|id, _| !gone.contains(id));
     Outcome {
         calls: ours.calls,
+        events: ours.events,
         graphs: if run.compares_order { ours.graphs } else { Vec::new() },
         states: ours.states,
         properties: properties(ours.properties.iter()),
@@ -104,6 +109,15 @@ impl Ours<'_> {
                     self.properties.entry(instance).or_default().extend(properties);
                 }
                 Effect::EndModification(end) => self.modification_end = Some(end),
+                // Local workflows send nothing, they just start.
+                Effect::Emit(told)
+                    if !matches!(
+                        told.event_type,
+                        EventType::SendingTask | EventType::WorkflowFailed
+                    ) =>
+                {
+                    *self.events.entry(told.message).or_default() += 1;
+                }
                 Effect::WakeAt(at) => self.wake = at,
                 Effect::Finish(finish) => self.status = Some(finish.status),
                 _ => {}

@@ -2,6 +2,8 @@
 //!
 //! Each has its own temporary directory and takes free ports, so that they run side by side.
 
+#![expect(clippy::unwrap_used, reason = "a story ends at the first thing that is not as it should")]
+
 mod aws;
 mod bad_blueprints;
 mod bad_identities;
@@ -11,5 +13,6 @@ mod client;
 mod crash;
 mod example;
 mod fixtures;
+mod fleet;
 mod follow;
 mod links;

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::{Execution, RelationshipContext, TaskNumber, TaskState, graph::TaskIx};
+use crate::{
+    Execution, RelationshipContext, TaskNumber, TaskState,
+    graph::{Call, TaskIx},
+};
 
 /// Everything that an execution still has to do in its phase, in the order of task numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +42,36 @@ pub enum Standing {
     Lost,
 }
 
+/// An operation of the task graph, done or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub number: TaskNumber,
+    pub instance: String,
+    pub operation: String,
+    /// There for relationship operations.
+    pub relationship: Option<RelationshipContext>,
+    pub retry_number: u32,
+    pub state: TaskState,
+    /// The operations that come directly before it.
+    pub after: Vec<TaskNumber>,
+}
+
+/// Which tasks are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    All,
+    Open,
+}
+
 // === impl Execution ===
 
 impl Execution {
     /// Says what is not done and why. Costs a walk over the whole graph.
     pub fn explain(&self) -> Explanation {
-        let waits_for = self.waits_for();
+        let before = self.before(Which::Open);
         let queued: BTreeSet<TaskIx> = self.ready().collect();
         let mut lines = Vec::new();
-        let open = self.graph().since(0).filter(|(_, task)| !task.is_done);
-        for (task, call) in open.filter_map(|(task, _)| Some((task, self.graph().call(task)?))) {
+        for (task, call) in self.calls(Which::Open) {
             if call.state.is_end() {
                 continue;
             }
@@ -60,10 +83,9 @@ impl Execution {
                     Standing::Retry { not_before: call.not_before.unwrap_or(call.since) }
                 }
                 _ if queued.contains(&task) => Standing::Queued,
-                _ => match waits_for.get(&task) {
+                _ => match before.get(&task) {
                     Some(tasks) if !tasks.is_empty() && !self.graph().is_dead(task) => {
-                        let number = |task: &TaskIx| self.graph().task(*task).number;
-                        Standing::Waits { tasks: tasks.iter().map(number).collect() }
+                        Standing::Waits { tasks: self.numbers(tasks) }
                     }
                     _ => Standing::Lost,
                 },
@@ -81,18 +103,53 @@ impl Execution {
         Explanation { lines }
     }
 
-    /// For each open task the open operations nearest before it.
-    fn waits_for(&self) -> BTreeMap<TaskIx, BTreeSet<TaskIx>> {
+    /// All operations of the phases that have begun, in the order of task numbers, to be drawn.
+    /// Costs a walk over the whole graph.
+    pub fn tasks(&self) -> Vec<Task> {
+        let before = self.before(Which::All);
+        let mut tasks: Vec<Task> = self
+            .calls(Which::All)
+            .map(|(task, call)| Task {
+                number: self.graph().task(task).number,
+                instance: self.world().instance(call.instance).id.clone(),
+                operation: call.name.clone().into_owned(),
+                relationship: call.relationship(self.world()),
+                retry_number: call.retry_number,
+                state: call.state,
+                after: before.get(&task).map(|tasks| self.numbers(tasks)).unwrap_or_default(),
+            })
+            .collect();
+        tasks.sort_by_key(|task| task.number);
+        tasks
+    }
+
+    fn calls(&self, which: Which) -> impl Iterator<Item = (TaskIx, &Call)> {
+        let tasks = self.graph().since(0);
+        let tasks = tasks.filter(move |(_, task)| which == Which::All || !task.is_done);
+        tasks.filter_map(|(task, _)| Some((task, self.graph().call(task)?)))
+    }
+
+    fn numbers(&self, tasks: &BTreeSet<TaskIx>) -> Vec<TaskNumber> {
+        let mut numbers: Vec<TaskNumber> =
+            tasks.iter().map(|task| self.graph().task(*task).number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// For each task the operations nearest before it.
+    fn before(&self, which: Which) -> BTreeMap<TaskIx, BTreeSet<TaskIx>> {
         let graph = self.graph();
-        let mut found: BTreeMap<TaskIx, BTreeSet<TaskIx>> = BTreeMap::new();
         let mut left: BTreeMap<TaskIx, u32> = BTreeMap::new();
-        let mut free = Vec::new();
-        for (task, open) in graph.since(0).filter(|(_, task)| !task.is_done) {
-            if open.waits_for == 0 {
-                free.push(task);
+        let open = |task: TaskIx| which == Which::All || !graph.task(task).is_done;
+        for (task, from) in graph.since(0).filter(|(task, _)| open(*task)) {
+            left.entry(task).or_default();
+            for then in from.then.iter().filter(|then| open(**then)) {
+                *left.entry(*then).or_default() += 1;
             }
-            left.insert(task, open.waits_for);
         }
+        let mut free: Vec<TaskIx> =
+            left.iter().filter(|(_, count)| **count == 0).map(|(task, _)| *task).collect();
+        let mut found: BTreeMap<TaskIx, BTreeSet<TaskIx>> = BTreeMap::new();
         while let Some(task) = free.pop() {
             let before: BTreeSet<TaskIx> = if graph.call(task).is_some() {
                 BTreeSet::from([task])
@@ -100,8 +157,8 @@ impl Execution {
                 found.get(&task).cloned().unwrap_or_default()
             };
             for then in &graph.task(task).then {
-                found.entry(*then).or_default().extend(&before);
                 if let Some(count) = left.get_mut(then) {
+                    found.entry(*then).or_default().extend(&before);
                     *count -= 1;
                     if *count == 0 {
                         free.push(*then);

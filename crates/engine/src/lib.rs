@@ -46,7 +46,7 @@ pub use effect::{
 };
 pub use event::Event;
 pub use execution::{Execution, Resume};
-pub use explain::{Explanation, Line, Standing};
+pub use explain::{Explanation, Line, Standing, Task};
 pub use refusal::Refusal;
 pub use row::{Failure, Row, TaskNumber, TaskState};
 pub use start::{Modification, ModificationRequest, Settings, Start, Update};

@@ -6,7 +6,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    Dispatch, Effect, Event, Refusal, Resume, Standing, TaskState,
+    Dispatch, Effect, Event, Refusal, Resume, Standing, Task, TaskState,
     testkit::{ALL, Act, PlanBuilder, Sim, T0, all_in, ok, start},
 };
 
@@ -805,4 +805,37 @@ fn an_explanation_says_what_waits_for_what() {
     assert_eq!(told[1], "host_1 configure: waits for 1");
     assert!(told.contains(&"app_1 configure: waits for 2".to_owned()), "{told:#?}");
     assert!(told.contains(&"other_1 create: sent".to_owned()));
+}
+
+#[test]
+fn a_drawing_has_what_is_done_and_what_is_not() {
+    let plan = chain().build();
+    let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
+    let draw = |sim: &Sim| -> Vec<String> {
+        let tasks = sim.execution.tasks();
+        let places: Vec<_> = tasks.iter().map(|task| task.number).collect();
+        let place = |number| places.iter().position(|place| *place == number).unwrap();
+        let line = |task: &Task| {
+            let after: Vec<usize> = task.after.iter().map(|number| place(*number)).collect();
+            let short = task.operation.rsplit('.').next().unwrap();
+            format!("{} {short} {} {after:?}", task.instance, task.state)
+        };
+        tasks.iter().map(line).collect()
+    };
+    sim.settle(0, Act::Succeed(Value::Null));
+    let expected = [
+        "host_1 create succeeded []",
+        "host_1 configure sent [0]",
+        "host_1 start pending [1]",
+        "app_1 create pending [2]",
+        "app_1 preconfigure pending [3]",
+        "host_1 preconfigure pending [3]",
+        "app_1 configure pending [4, 5]",
+        "app_1 start pending [6]",
+        "app_1 establish pending [7]",
+        "host_1 establish pending [7]",
+    ];
+    assert_eq!(draw(&sim), expected);
+    sim.crash();
+    assert_eq!(draw(&sim), expected);
 }

@@ -23,9 +23,9 @@ impl Execution {
     }
 
     fn release(&mut self, task: TaskIx, turn: &mut Turn) {
-        let done = self.graph.task_mut(task);
-        done.is_done = true;
-        for then in std::mem::take(&mut done.then) {
+        self.graph.task_mut(task).is_done = true;
+        for at in 0..self.graph.task(task).then.len() {
+            let then = self.graph.task(task).then[at];
             let next = self.graph.task_mut(then);
             next.waits_for -= 1;
             if next.waits_for == 0 {

@@ -103,7 +103,6 @@ fn a_bad_blueprint_is_refused_with_its_place_and_changes_nothing() {
         ] {
             let message = wag.refused(REFUSED, args);
             assert_clear(&message, words);
-            println!("{what}: {message}");
         }
         assert_eq!(holdings(&wag), before, "{what}");
     }

@@ -153,8 +153,7 @@ fn a_connection_without_the_right_certificate_is_refused_and_both_sides_say_why(
     for (what, tls, told, logged) in cases {
         let why = runtime.block_on(refused(site.address(), tls));
         assert!(why.contains(told), "{what}: {why}");
-        let line = site.manager().logged(logged);
-        println!("{what}: {why}\n{line}");
+        site.manager().logged(logged);
     }
     assert_eq!(agents(&site), Vec::<String>::new());
     site.wag().ok(&["status"]);
@@ -177,16 +176,6 @@ fn an_agent_whose_certificate_has_expired_asks_for_a_new_token() {
     let address = site.address().to_owned();
     let words = last_words(site.start_agent("late", None, &["--manager", &address]), CONFIG);
     assert_clear(&words, &["no certificate that is still good", "wag agents token create"]);
-}
-
-#[test]
-fn a_removed_agent_is_refused_from_then_on() {
-    let mut site = Site::start();
-    site.agent("gone", "host");
-    site.wag().ok(&["agents", "remove", "gone"]);
-    site.manager().logged("was denied when it was removed");
-    assert_eq!(agents(&site), Vec::<String>::new());
-    site.wag().ok(&["status"]);
 }
 
 #[test]
@@ -253,4 +242,58 @@ async fn refused(address: &str, tls: Arc<ClientConfig>) -> String {
             }
         }
     }
+}
+
+#[test]
+fn a_copied_certificate_gets_no_second_link() {
+    let mut site = Site::start();
+    site.agent("host", "host");
+    let copy = site.agent_dir("copy").join("identity");
+    fs::create_dir_all(&copy).unwrap();
+    let identity = site.agent_dir("host").join("identity/identity.pem");
+    fs::copy(identity, copy.join("identity.pem")).unwrap();
+
+    let address = site.address().to_owned();
+    site.start_agent("copy", None, &["--manager", &address]);
+    site.manager().logged("has a link already");
+    site.agent_daemon("copy").logged("the link to the manager has ended");
+    assert!(site.agent_daemon("copy").stop().success());
+    site.await_link("host");
+}
+
+#[test]
+fn what_belongs_to_one_tenant_is_invisible_to_another() {
+    let site = Site::start();
+    let wag = site.wag();
+    let text = "\
+tosca_definitions_version: cloudify_dsl_1_4
+imports: [cloudify/types/types.yaml]
+node_templates: {a: {type: cloudify.nodes.Root}}
+";
+    let blueprint = site.file("own/blueprint.yaml", text);
+    site.deploy("own", &blueprint, &[]);
+    assert_eq!(wag.run_with(&["secrets", "put", "own"], "s3cr3t").code, 0);
+
+    wag.ok(&["tenants", "create", "other"]);
+    let token = wag.json(&["tokens", "create", "--tenant", "other"]);
+    let profile = fs::read_to_string(site.data_dir().join("profile.json")).unwrap();
+    let mut profile: serde_json::Value = serde_json::from_str(&profile).unwrap();
+    profile["token"] = token["value"].clone();
+    profile["tenant"] = "other".into();
+    let mut other = site.wag();
+    other.set_profile(&site.file("other-profile.json", &profile.to_string()));
+
+    for list in ["blueprints", "deployments", "secrets", "agents", "plugins", "executions"] {
+        assert!(other.items(&[list, "list"]).is_empty(), "{list}");
+    }
+    for get in
+        [["blueprints", "get", "own"], ["deployments", "get", "own"], ["secrets", "get", "own"]]
+    {
+        assert_clear(&other.refused(4, &get), &["own"]);
+    }
+    let message = other.refused(3, &["deployments", "list", "--tenant", "default_tenant"]);
+    assert_clear(&message, &["`other`", "`default_tenant`"]);
+    let message = other.refused(3, &["tenants", "create", "third"]);
+    assert_clear(&message, &["administrator"]);
+    assert_eq!(wag.items(&["deployments", "list"]).len(), 1);
 }

@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use waggoner_testkit::{Site, Wag, cache, cached, root};
+use waggoner_testkit::{Said, Site, Wag, cache, cached, root};
 
 use crate::fixtures::{assert_clear, script_blueprint, site_with_agent};
 
@@ -51,10 +51,9 @@ fn whatever_a_script_does_the_daemons_go_on_and_the_reason_is_told() {
     let started: Vec<_> = SCRIPTS
         .iter()
         .map(|(name, script, _)| {
-            let script = match script.starts_with("#!") {
-                true => format!("{script}\n"),
-                false => format!("#!/bin/sh\nPIDS={pids}\n{script}\n"),
-            };
+            let shell = format!("#!/bin/sh\nPIDS={pids}\n");
+            let first = if script.starts_with("#!") { "" } else { &shell };
+            let script = format!("{first}{script}\n");
             let blueprint = script_blueprint(&site, name, &script);
             site.deploy(name, &blueprint, &[]);
             wag.start_execution("install", name)
@@ -74,7 +73,6 @@ fn whatever_a_script_does_the_daemons_go_on_and_the_reason_is_told() {
                 assert_eq!(ended["status"], "failed", "{name}: {ended}");
                 let why = ended["error"].as_str().unwrap();
                 assert_clear(&format!("error: {why}"), &[&["app"], *words].concat());
-                println!("{name}: {why}");
             }
         }
     }
@@ -108,7 +106,7 @@ fn whatever_a_python_operation_does_the_daemons_go_on_and_the_reason_is_told() {
     site.install("awkward", &blueprint, &[]);
 
     for operation in ["binary", "long_line", "daemon", "fine"] {
-        wag.ok(&run(operation));
+        assert_runs(&wag, operation);
     }
     let bad: [(&str, &[&str]); 6] = [
         ("object", &["object"]),
@@ -119,46 +117,36 @@ fn whatever_a_python_operation_does_the_daemons_go_on_and_the_reason_is_told() {
         ("absent", &["absent"]),
     ];
     for (operation, words) in bad {
-        let message = wag.refused(1, &run(operation));
-        assert_clear(&message, &["execute_operation", "failed"]);
+        let said = run(&wag, operation);
+        assert_eq!(said.code, 1, "{operation}: {}", said.stderr);
+        assert_clear(&said.stderr, &["execute_operation", "failed"]);
         for word in words {
-            assert!(message.contains(word), "{operation}: `{word}` is missing: {message}");
+            assert!(
+                said.stderr.contains(word),
+                "{operation}: `{word}` is missing: {}",
+                said.stderr
+            );
         }
-        println!("{operation}: {message}");
     }
     let instances = wag.items(&["node-instances", "list", "-d", "awkward", "--node", "app"]);
     let properties = &instances[0]["runtime_properties"];
     assert_eq!(properties.get("given"), None, "half a change was kept: {properties}");
     end(properties["pid"].as_i64().unwrap().try_into().unwrap(), "daemon");
     assert_still_serves(&site);
-    wag.ok(&run("fine"));
+    assert_runs(&wag, "fine");
 }
 
-/// The command that runs one operation of the awkward plugin.
-fn run(operation: &str) -> Vec<&str> {
-    let name: &str = match operation {
-        "fine" => "operation=awkward.fine",
-        "binary" => "operation=awkward.binary",
-        "long_line" => "operation=awkward.long_line",
-        "daemon" => "operation=awkward.daemon",
-        "object" => "operation=awkward.object",
-        "set" => "operation=awkward.set",
-        "killed" => "operation=awkward.killed",
-        "exits" => "operation=awkward.exits",
-        "raises" => "operation=awkward.raises",
-        _ => "operation=awkward.absent",
-    };
-    vec![
-        "executions",
-        "start",
-        "execute_operation",
-        "--deployment-id",
-        "awkward",
-        "-p",
-        name,
-        "-p",
-        "node_ids=[app]",
-    ]
+/// Runs one operation of the awkward plugin.
+fn run(wag: &Wag, operation: &str) -> Said {
+    let operation = format!("operation=awkward.{operation}");
+    let start = ["executions", "start", "execute_operation", "--deployment-id", "awkward"];
+    wag.run(&[&start[..], &["-p", &operation, "-p", "node_ids=[app]"]].concat())
+}
+
+#[track_caller]
+fn assert_runs(wag: &Wag, operation: &str) {
+    let said = run(wag, operation);
+    assert_eq!(said.code, 0, "{operation}: {}", said.stderr);
 }
 
 /// The wagon of the awkward plugin and its plugin.yaml, packed once for each of its versions.

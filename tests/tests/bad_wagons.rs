@@ -87,7 +87,6 @@ fn a_bad_wagon_is_refused_in_one_sentence_and_changes_nothing() {
             let args = ["plugins", verb, path.as_str(), "--yaml", yaml.as_str()];
             let message = wag.refused(REFUSED, &args);
             assert_clear(&message, &[&["bad.wgn"], words].concat());
-            println!("{what}: {message}");
         }
         assert_eq!(holdings(&wag), before, "{what}");
         assert_eq!(stored(), files, "{what} left something in the data directory");
@@ -116,7 +115,6 @@ fn a_plugin_yaml_that_is_wrong_is_refused_with_line_and_column() {
         let args = ["plugins", "upload", wagon.as_str(), "--yaml", yaml.as_str()];
         let message = wag.refused(REFUSED, &args);
         assert_clear(&message, words);
-        println!("{what}: {message}");
         assert!(wag.items(&["plugins", "list"]).is_empty(), "{what}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fs_err as fs;
-use waggoner_testkit::Site;
+use waggoner_testkit::{Site, eventually};
 
 use crate::fixtures::{script_blueprint, site_with_agent};
 
@@ -74,4 +74,58 @@ fn one_hundred_operations_at_once_come_back_each_with_its_own() {
     let heard: Vec<_> = messages.iter().filter(|line| line.ends_with(" was there")).collect();
     assert_eq!(heard.len(), MANY);
     assert_eq!(heard.into_iter().cloned().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn a_killed_execution_ends_its_operation_and_all_that_this_started() {
+    let site = site_with_agent();
+    let wag = site.wag();
+    let pids = site.folder().join("pids");
+    let script = format!(
+        "#!/bin/sh\nsleep 600 &\necho $! >> {pids}\nsetsid sleep 600 &\necho $! >> {pids}\n\
+         echo $$ >> {pids}\necho begun\nwait\n"
+    );
+    let blueprint = script_blueprint(&site, "endless", &script);
+    site.deploy("endless", &blueprint, &[]);
+    let execution = wag.start_execution("install", "endless");
+    wag.start(&["events", &execution, "--follow"]).await_line("begun");
+
+    wag.ok(&["executions", "cancel", &execution, "--kill"]);
+    assert_eq!(wag.await_end(&execution)["status"], "cancelled");
+    let pids = fs::read_to_string(&pids).unwrap();
+    assert_eq!(pids.lines().count(), 3);
+    for pid in pids.lines() {
+        eventually("the process to be gone", || match fs::exists(format!("/proc/{pid}")) {
+            Ok(false) => Ok(()),
+            there => Err((pid, there)),
+        });
+    }
+    let status = wag.json(&["status"]);
+    assert_eq!(status["agents_connected"], 1, "{status}");
+}
+
+#[test]
+fn a_cancelled_execution_lets_its_operation_end_and_starts_no_more() {
+    let site = site_with_agent();
+    let wag = site.wag();
+    let (go, ran) = (site.folder().join("go"), site.folder().join("ran"));
+    let script = format!(
+        "#!/bin/sh\necho begun\nwhile [ ! -e {go} ]; do sleep 0.1; done\n\
+         ctx instance runtime-properties said done\n"
+    );
+    let blueprint = script_blueprint(&site, "polite", &script);
+    let text = fs::read_to_string(&blueprint).unwrap();
+    let more = "        start: scripts/start.sh\noutputs:";
+    fs::write(&blueprint, text.replace("outputs:", more)).unwrap();
+    site.file("polite/scripts/start.sh", &format!("#!/bin/sh\ntouch {ran}\n"));
+    site.deploy("polite", &blueprint, &[]);
+    let execution = wag.start_execution("install", "polite");
+    wag.start(&["events", &execution, "--follow"]).await_line("begun");
+
+    wag.ok(&["executions", "cancel", &execution]);
+    fs::write(&go, "").unwrap();
+    assert_eq!(wag.await_end(&execution)["status"], "cancelled");
+    let outputs = wag.json(&["deployments", "outputs", "polite"]);
+    assert_eq!(outputs["outputs"]["said"], "done", "{outputs}");
+    assert!(!ran.exists(), "an operation was started after the order to cancel");
 }

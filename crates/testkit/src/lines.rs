@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub struct Lines {
     child: Child,
-    lines: Receiver<String>,
+    coming: Receiver<String>,
     seen: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Lines {
             .spawn()
             .expect("the program can be started");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        let (sender, lines) = sync_channel(1024);
+        let (sender, coming) = sync_channel(1024);
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -40,7 +40,7 @@ impl Lines {
                 }
             }
         });
-        Self { child, lines, seen: Vec::new() }
+        Self { child, coming, seen: Vec::new() }
     }
 
     /// Waits for a line that contains this text, and returns it.
@@ -53,7 +53,7 @@ impl Lines {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = match self.lines.recv_timeout(left) {
+            let line = match self.coming.recv_timeout(left) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("waited in vain for a line with `{text}`: {:#?}", self.seen)
@@ -73,7 +73,7 @@ impl Lines {
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
         eventually("the program to end", || {
-            self.seen.extend(self.lines.try_iter());
+            self.seen.extend(self.coming.try_iter());
             self.child.try_wait().expect("it is our child").ok_or_else(|| self.seen.clone())
         })
     }

@@ -1,6 +1,6 @@
 //! The Python that holds the real counterparts, and what is kept between runs.
 
-use std::{fs::File, process::Command};
+use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -68,7 +68,8 @@ pub fn cache() -> Utf8PathBuf {
 #[track_caller]
 pub fn cached(name: &str, make: impl FnOnce(&Utf8Path)) -> Utf8PathBuf {
     let cache = cache();
-    let lock = File::create(cache.join(format!("{name}.lock"))).expect("the cache is ours");
+    let lock = fs::File::create(cache.join(format!("{name}.lock"))).expect("the cache is ours");
+    let lock = lock.into_file();
     lock.lock().expect("a file of ours can be locked");
     let whole = cache.join(name);
     if !whole.is_dir() {

@@ -206,7 +206,8 @@ impl Execution {
                     self.failed(task, &error, turn);
                 }
             }
-            Event::Woken => {}
+            // A clock that runs fast wakes too early: it is asked again.
+            Event::Woken => self.wake = None,
             Event::Cancel(mode) => self.cancel(mode, turn),
         }
     }

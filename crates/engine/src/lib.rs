@@ -25,6 +25,15 @@
 //! 5. An execution that failed or was cancelled goes on with [`Execution::resume`] and
 //!    [`Event::Resumed`].
 //!
+//! Where this is not Cloudify, on purpose:
+//!
+//! - An instance that is tried again as a whole (`subgraph_retries`) is really uninstalled
+//!   first; Cloudify decides by the states at the beginning, and mostly does nothing.
+//! - An instance that waits for one operation of another does not begin when that one failed
+//!   before it.
+//! - Operations that are out when an execution has failed are awaited, however long ago it was.
+//! - A cancelled execution ends as cancelled, whatever failed in it.
+//!
 //! Only operations have rows. All else in a task graph (instance states, events, the beginning
 //! and end of groups, the next phase of a workflow) follows from them, and takes no time.
 
@@ -49,7 +58,7 @@ pub use execution::{Execution, Resume};
 pub use explain::{Explanation, Line, Standing, Task};
 pub use refusal::Refusal;
 pub use row::{Failure, Row, TaskNumber, TaskState};
-pub use start::{Modification, ModificationRequest, Settings, Start, Update};
+pub use start::{Backoff, Modification, ModificationRequest, Settings, Start, Update};
 
 #[cfg(test)]
 mod testkit;

@@ -86,6 +86,8 @@ pub struct Settings {
     pub task_retries: i64,
     /// How long to wait before trying again. Operations may say otherwise.
     pub task_retry_interval: SignedDuration,
+    /// How the interval changes from one retry to the next.
+    pub retry_backoff: Backoff,
     /// How often the whole life of an instance is tried again; -1: for ever.
     pub subgraph_retries: i64,
     /// How many operations may be out at a time.
@@ -96,6 +98,20 @@ pub struct Settings {
     pub kill_grace: SignedDuration,
     /// Tell what would be done, do nothing.
     pub dry_run: bool,
+}
+
+/// How long to wait before a retry, beside the interval. What an operation asks for itself is
+/// not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backoff {
+    /// What the interval is multiplied with after each retry; 1: it stays.
+    pub factor: f64,
+    /// The longest wait, unless the interval itself is longer.
+    pub limit: SignedDuration,
+    /// By which part of itself a wait is at most longer or shorter, so that many operations that
+    /// failed together do not come back together. From 0 to 1.
+    pub jitter: f64,
 }
 
 // === impl Start ===
@@ -123,6 +139,7 @@ impl Default for Settings {
         Self {
             task_retries: 60,
             task_retry_interval: SignedDuration::from_secs(15),
+            retry_backoff: Backoff::default(),
             subgraph_retries: 0,
             max_in_flight: 256,
             wait_after_fail: SignedDuration::from_secs(600),
@@ -130,5 +147,72 @@ impl Default for Settings {
             kill_grace: SignedDuration::from_secs(15),
             dry_run: false,
         }
+    }
+}
+
+// === impl Backoff ===
+
+impl Backoff {
+    /// The wait before a retry, the first being number 0. `salt` spreads: the same salt gives
+    /// the same wait.
+    pub(crate) fn wait(self, interval: SignedDuration, retry: u32, salt: u64) -> SignedDuration {
+        let seconds = interval.as_secs_f64();
+        let exponent = f64::from(retry.min(1_000));
+        let grown = seconds * self.factor.max(1.0).powf(exponent);
+        let limited = grown.min(self.limit.as_secs_f64()).max(seconds);
+        let spread = self.jitter.clamp(0.0, 1.0) * spread(salt);
+        SignedDuration::try_from_secs_f64(limited * (1.0 + spread)).unwrap_or(interval)
+    }
+}
+
+impl Default for Backoff {
+    /// As Cloudify does: every wait is the interval.
+    fn default() -> Self {
+        Self { factor: 1.0, limit: SignedDuration::from_hours(1), jitter: 0.0 }
+    }
+}
+
+/// A number from -1 to 1 that looks like chance (the finalizer of `SplitMix64`).
+fn spread(salt: u64) -> f64 {
+    let mut mixed = salt.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^= mixed >> 31;
+    let top = u32::try_from(mixed >> 32).expect("half of 64 bits are 32");
+    f64::from(top) / f64::from(u32::MAX) * 2.0 - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::Backoff;
+
+    #[test]
+    fn waits_grow_to_their_limit() {
+        let seconds = SignedDuration::from_secs;
+        let backoff = Backoff { factor: 2.0, limit: seconds(60), jitter: 0.0 };
+        for (interval, retry, expected) in [
+            (10, 0, 10),
+            (10, 1, 20),
+            (10, 2, 40),
+            (10, 3, 60),
+            (10, u32::MAX, 60),
+            (90, 5, 90),
+            (0, 9, 0),
+        ] {
+            assert_eq!(backoff.wait(seconds(interval), retry, 7), seconds(expected));
+        }
+        assert_eq!(Backoff::default().wait(seconds(15), 59, 7), seconds(15));
+    }
+
+    #[test]
+    fn waits_spread_within_their_part_and_the_same_for_the_same_salt() {
+        let backoff = Backoff { jitter: 0.5, ..Backoff::default() };
+        let wait = |salt| backoff.wait(SignedDuration::from_secs(10), 0, salt).as_secs_f64();
+        let waits: Vec<f64> = (0..1_000).map(wait).collect();
+        assert!(waits.iter().all(|wait| (5.0..=15.0).contains(wait)));
+        assert!(waits.iter().any(|wait| *wait < 6.0) && waits.iter().any(|wait| *wait > 14.0));
+        assert_eq!(wait(3).to_bits(), wait(3).to_bits());
     }
 }

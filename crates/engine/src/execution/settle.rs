@@ -180,7 +180,11 @@ impl Execution {
                 return end;
             }
             let asked = error.retry_after.and_then(|after| SignedDuration::try_from(after).ok());
-            Verdict::Retry(asked.unwrap_or_else(|| self.interval(task)))
+            Verdict::Retry(asked.unwrap_or_else(|| {
+                let retry = call.retry_number - call.resumed_at;
+                let salt = self.graph.task(task).number.0 ^ (u64::from(retry) << 32);
+                self.settings.retry_backoff.wait(self.interval(task), retry, salt)
+            }))
         };
         match (error.kind, call.handler) {
             // An operation that asks for a retry gets it, whoever handles failures.

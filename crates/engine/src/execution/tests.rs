@@ -280,6 +280,19 @@ fn retries_are_counted_and_spaced_as_the_operation_says() {
 }
 
 #[test]
+fn a_wake_that_comes_too_early_is_wished_for_again() {
+    let plan = PlanBuilder::default().node("a", &["create"]).build();
+    let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
+    sim.settle(0, Act::Fail(ErrorKind::Recoverable));
+    let due = sim.wake.take();
+    assert_eq!(due, Some(T0 + SignedDuration::from_secs(10)));
+    sim.now = T0 + SignedDuration::from_secs(9);
+    sim.step(Event::Woken);
+    assert_eq!(sim.wake, due);
+    assert_eq!(sim.calls.len(), 1);
+}
+
+#[test]
 fn minus_one_retries_for_ever() {
     let plan = PlanBuilder::default()
         .node("a", &["create"])

@@ -1,9 +1,13 @@
 //! Answers one JSON request a line on standard input, for comparison with another parser.
 //!
 //! A request is `{"dsl": text, "imports": {location: text}, "inputs": {…}}`; the answer has the
-//! `plan` and, with `inputs`, the `deployment`, or the `error`.
+//! `plan` and, with `inputs`, the `deployment`, or the `error`. With `"quiet": true` it has the
+//! `seconds` that both took.
 
-use std::io::{BufRead, Write};
+use std::{
+    io::{BufRead, Write},
+    time::Instant,
+};
 
 use serde_json::{Value as Json, json};
 use waggoner_blueprint::{
@@ -60,7 +64,13 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let request: Json = serde_json::from_str(&line?)?;
-        writeln!(out, "{}", answer(&request))?;
+        let started = Instant::now();
+        let answer = answer(&request);
+        if request["quiet"] == true {
+            writeln!(out, "{}", json!({ "seconds": started.elapsed().as_secs_f64() }))?;
+        } else {
+            writeln!(out, "{answer}")?;
+        }
     }
     Ok(())
 }

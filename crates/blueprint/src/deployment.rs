@@ -142,8 +142,9 @@ fn share_inputs(plan: &mut Json) {
 }
 
 fn share(holder: &mut Json, operations: &str, interfaces: &str) {
-    let Some(operations) = holder.get(operations).cloned() else { return };
-    for (interface, of) in holder[interfaces].as_object_mut().into_iter().flatten() {
+    let mut taken = holder[interfaces].take();
+    let operations = &holder[operations];
+    for (interface, of) in taken.as_object_mut().into_iter().flatten() {
         for (name, operation) in of.as_object_mut().into_iter().flatten() {
             let evaluated = &operations[format!("{interface}.{name}")]["inputs"];
             let Some(evaluated) = evaluated.as_object() else { continue };
@@ -158,6 +159,7 @@ fn share(holder: &mut Json, operations: &str, interfaces: &str) {
             }
         }
     }
+    holder[interfaces] = taken;
 }
 
 fn check_secrets(

@@ -6,10 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Builder,
-    node_types::NodeTypes,
-    relationships::RelationshipTypes,
-    templates::{CONTAINED_IN, Types},
+    Builder, node_types::NodeTypes, policies::container, relationships::RelationshipTypes,
+    templates::Types,
 };
 use crate::{Refusal, code, order::order, tree::Tree};
 
@@ -162,15 +160,6 @@ fn with_executor(used: &Used, wanted: &str) -> impl Iterator<Item = (String, Jso
 
 fn type_of(node: &Json) -> &str {
     node["type"].as_str().unwrap_or_default()
-}
-
-/// The node that contains a node.
-fn container(node: &Json) -> Option<&str> {
-    node["relationships"].as_array()?.iter().find_map(|relationship| {
-        let hierarchy = relationship["type_hierarchy"].as_array()?;
-        let contains = hierarchy.iter().any(|name| name == CONTAINED_IN);
-        contains.then(|| relationship["target_id"].as_str())?
-    })
 }
 
 /// What a template relates to, itself aside.

@@ -87,6 +87,9 @@ impl Builder<'_> {
                 json!({ "type": type_name, "properties": properties, "targets": targets }),
             );
         }
+        if scaling_groups.is_empty() {
+            return (Json::Object(policies), Json::Object(scaling_groups));
+        }
         if let Err(refusal) = check_groups(&mut scaling_groups, nodes) {
             self.report(tree.place, "policies", refusal);
         }
@@ -140,9 +143,12 @@ fn check_groups(groups: &mut Object<String, Json>, nodes: &[Json]) -> Result<(),
         let message = format!("`{member}` is a member of several groups: {}", of.join(", "));
         return Err(Refusal::logic(code::MULTIPLE_GROUPS, message));
     }
+    let container_of: HashMap<&str, &str> =
+        nodes.iter().filter_map(|node| Some((node["id"].as_str()?, container(node)?))).collect();
     let containers: HashMap<&str, Vec<&str>> = nodes
         .iter()
-        .filter_map(|node| Some((node["id"].as_str()?, ancestors(node, nodes))))
+        .filter_map(|node| node["id"].as_str())
+        .map(|id| (id, ancestors(id, &container_of)))
         .collect();
     check_relatives(groups, &containers)?;
     remove_contained(groups, &member_of, &containers);
@@ -153,21 +159,23 @@ fn members(group: &Json) -> impl Iterator<Item = &str> {
     group["members"].as_array().into_iter().flatten().filter_map(Json::as_str)
 }
 
+/// What contains a node.
+pub(super) fn container(node: &Json) -> Option<&str> {
+    node["relationships"].as_array()?.iter().find_map(|relationship| {
+        let hierarchy = relationship["type_hierarchy"].as_array()?;
+        let contains = hierarchy.iter().any(|name| name == CONTAINED_IN);
+        contains.then(|| relationship["target_id"].as_str())?
+    })
+}
+
 /// The node and what it is contained in, the innermost first.
-fn ancestors<'n>(node: &'n Json, nodes: &'n [Json]) -> Vec<&'n str> {
-    let mut chain = vec![];
-    let mut here = Some(node);
-    while let Some(node) = here {
-        let id = node["id"].as_str().unwrap_or_default();
-        if chain.contains(&id) {
+fn ancestors<'n>(node: &'n str, container_of: &HashMap<&'n str, &'n str>) -> Vec<&'n str> {
+    let mut chain = vec![node];
+    while let Some(container) = container_of.get(chain[chain.len() - 1]) {
+        if chain.contains(container) {
             break;
         }
-        chain.push(id);
-        here = node["relationships"].as_array().into_iter().flatten().find_map(|relationship| {
-            let hierarchy = relationship["type_hierarchy"].as_array()?;
-            hierarchy.iter().any(|name| name == CONTAINED_IN).then_some(())?;
-            nodes.iter().find(|node| node["id"] == relationship["target_id"])
-        });
+        chain.push(container);
     }
     chain
 }

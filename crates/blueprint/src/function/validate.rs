@@ -1,6 +1,8 @@
 //! Judges every function of a plan when the blueprint is uploaded, and lists what the plan
 //! will need of others: secrets and capabilities of the environment.
 
+use std::collections::HashSet;
+
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -22,7 +24,7 @@ pub(crate) struct Faulty {
 
 struct Validator<'k> {
     known: &'k Known,
-    nodes: Vec<String>,
+    nodes: HashSet<String>,
     version: Version,
     faults: Vec<Faulty>,
 }

@@ -51,6 +51,7 @@ async fn link(home: Arc<Home>, io: Io, tenant: TenantName, name: AgentName) {
     let key = AgentKey { tenant, name };
     let address = io.caller().address;
     if let Err(why) = hold(&home, io, key.clone()).await {
+        home.fleet.note_problem(&key, &why);
         warn!(agent = %key, %address, why, "the link was refused or lost");
     }
 }

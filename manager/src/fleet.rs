@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::watch, time};
 use tonic::transport::Channel;
 use tracing::{info, warn};
@@ -62,6 +62,8 @@ pub(crate) struct Link {
     draining: AtomicBool,
     /// When the agent was last heard of, in microseconds since 1970.
     seen: AtomicI64,
+    /// How far the agent's clock was ahead of ours when it said hello.
+    pub(crate) clock_offset: SignedDuration,
     /// Cancelled to end the link, and when it has ended.
     pub(crate) ended: CancellationToken,
     /// Artifacts that the agent is known to hold; the lock also makes one bring them.
@@ -78,6 +80,8 @@ pub(crate) struct Fleet {
     links: Mutex<HashMap<AgentKey, Arc<Link>>>,
     /// Ends the dialling of an agent that listens.
     dialled: Mutex<HashMap<AgentKey, CancellationToken>>,
+    /// Why agents without a link have none, as far as we know.
+    problems: Mutex<HashMap<AgentKey, String>>,
     /// Told of each change of `links`.
     changed: watch::Sender<()>,
 }
@@ -93,7 +97,13 @@ impl fmt::Display for AgentKey {
 // === impl Link ===
 
 impl Link {
-    pub(crate) fn new(key: AgentKey, role: AgentRole, host: Host, channel: Channel) -> Self {
+    pub(crate) fn new(
+        key: AgentKey,
+        role: AgentRole,
+        host: Host,
+        channel: Channel,
+        clock_offset: SignedDuration,
+    ) -> Self {
         let client = AgentServiceClient::new(channel.clone())
             .max_decoding_message_size(session::MESSAGE_BYTES)
             .max_encoding_message_size(session::MESSAGE_BYTES);
@@ -106,6 +116,7 @@ impl Link {
             attempts: AtomicU32::new(0),
             draining: AtomicBool::new(false),
             seen: AtomicI64::new(Timestamp::now().as_microsecond()),
+            clock_offset,
             ended: CancellationToken::new(),
             held: tokio::sync::Mutex::default(),
         }
@@ -194,6 +205,7 @@ impl Fleet {
 
     /// Ends an agent's link and the dialling of it: the agent was removed.
     pub(crate) fn drop_agent(&self, key: &AgentKey) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         let dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         dialled.inspect(CancellationToken::cancel);
         if let Some(link) = self.link(key) {
@@ -211,6 +223,17 @@ impl Fleet {
         token
     }
 
+    /// Notes why an agent has no link.
+    pub(crate) fn note_problem(&self, key: &AgentKey, why: &str) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.insert(key.clone(), why.to_owned());
+    }
+
+    /// Returns why an agent has no link, if that is known.
+    pub(crate) fn problem(&self, key: &AgentKey) -> Option<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
     /// Adds a link, unless its agent has one.
     fn join(&self, link: &Arc<Link>) -> bool {
         let mut links = self.links();
@@ -219,6 +242,7 @@ impl Fleet {
         }
         links.insert(link.key.clone(), Arc::clone(link));
         drop(links);
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).remove(&link.key);
         self.changed.send_replace(());
         true
     }

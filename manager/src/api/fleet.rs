@@ -155,6 +155,14 @@ impl Api {
         } = agent;
         let key = AgentKey { tenant, name };
         let link = self.home.fleet.link(&key);
+        let problem = match &link {
+            Some(_) => String::new(),
+            None => self.home.fleet.problem(&key).unwrap_or_default(),
+        };
+        let clock_offset = link.as_ref().map(|link| prost_types::Duration {
+            seconds: link.clock_offset.as_secs(),
+            nanos: link.clock_offset.subsec_nanos(),
+        });
         let seen = link.as_ref().map(|link| link.last_seen()).or(last_seen_at);
         let AgentKey { tenant, name } = key;
         let Host { hostname, machine, system, distribution, distribution_version, .. } = host;
@@ -178,8 +186,8 @@ impl Api {
             address: address.unwrap_or_default(),
             running: link.map(|link| link.attempts()).unwrap_or_default(),
             python_tags: host.python_tags,
-            problem: String::new(),
-            clock_offset: None,
+            problem,
+            clock_offset,
         }
     }
 }

@@ -40,7 +40,13 @@ pub(crate) fn keep(home: &Arc<Home>, key: AgentKey, address: String) {
     home.tasks.spawn("dial", async move {
         let backoff = Backoff::new(settings::REDIAL_BASE, settings::REDIAL_CAP);
         let what = format!("the link to agent `{key}` at `{address}`");
-        let once = || dial(&at_home, &key, &address);
+        let once = async || {
+            let dialled = dial(&at_home, &key, &address).await;
+            if let Err(DialFailure(why)) = &dialled {
+                at_home.fleet.note_problem(&key, why);
+            }
+            dialled
+        };
         tokio::select! {
             never = redial(&what, backoff, once) => match never {},
             () = stop.cancelled() => {}

@@ -70,7 +70,9 @@ pub(crate) async fn hold(
         )?;
     let hello = greet(home, AgentServiceClient::new(channel.clone()), &key).await?;
     let host = waggoner_wire::from_host(hello.host.clone().unwrap_or_default());
-    let link = Arc::new(Link::new(key.clone(), agent.role, host, channel));
+    let theirs = hello.now.and_then(|now| waggoner_wire::from_timestamp(now).ok());
+    let ahead = theirs.map(|theirs| theirs.duration_since(Timestamp::now())).unwrap_or_default();
+    let link = Arc::new(Link::new(key.clone(), agent.role, host, channel, ahead));
     enter(home, &link).await?;
     info!(agent = %key, version = hello.agent_version, "agent linked");
     home.note_agent_linked(&link, &hello).await;

@@ -87,8 +87,11 @@ pub enum SiteError {
 // === impl Site ===
 
 impl Site {
+    /// Takes a data directory; a relative one is meant from here, wherever the daemons work.
     pub(crate) fn new(dir: Utf8PathBuf) -> Self {
-        Self { dir }
+        let absolute = std::path::absolute(&dir).ok();
+        let absolute = absolute.and_then(|path| Utf8PathBuf::try_from(path).ok());
+        Self { dir: absolute.unwrap_or(dir) }
     }
 
     pub(crate) fn dir(&self) -> &Utf8Path {

@@ -131,6 +131,20 @@ fn a_manager_that_does_not_start_is_shown_with_the_end_of_its_log() {
 }
 
 #[test]
+fn a_relative_data_directory_is_the_same_for_the_daemons() {
+    let dir = tempdir();
+    let program = dir.path().join("bin/waggoner-manager");
+    write(&program, "#!/bin/sh\necho \"$@\" >&2\nexit 1\n");
+    fs_err::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    write(&dir.path().join("web/blueprint.yaml"), "tosca_definitions_version: cloudify_dsl_1_4\n");
+    let mut command = wag(&dir);
+    command.env("WAGGONER_BIN_DIR", dir.path().join("bin")).current_dir(dir.path());
+    let (_, _, err) = said(&command.args(["--data-dir", "here", "up", "web"]).output().unwrap());
+    let expected = format!("--data-dir {} --listen 127.0.0.1:0\n", dir.path().join("here"));
+    assert!(err.contains(&expected), "{err}");
+}
+
+#[test]
 fn nothing_is_taken_back_where_nothing_is_up() {
     let dir = tempdir();
     assert_eq!(run(&dir, &["down"]), (Some(0), String::new(), "Nothing is up.\n".to_owned()));

@@ -14,6 +14,8 @@ pub(super) fn find(name: &str) -> Result<Utf8PathBuf, SiteError> {
     let path = path.split(':').filter(|dir| !dir.is_empty()).map(Utf8PathBuf::from);
     let programs = told.into_iter().chain(beside).chain(path).map(|dir| dir.join(name));
     let found = programs.into_iter().find(|program| program.is_file());
+    // The daemons are started in another directory than this one.
+    let found = found.and_then(|program| program.canonicalize_utf8().ok());
     found.ok_or_else(|| SiteError::Binary(name.to_owned()))
 }
 

@@ -172,6 +172,15 @@ impl Store {
     }
 }
 
+/// Returns the tenant of an execution.
+pub(crate) fn tenant(
+    connection: &Connection,
+    execution: &str,
+) -> rusqlite::Result<Option<TenantName>> {
+    let query = "SELECT tenant FROM executions WHERE id = ?1";
+    one(connection, query, [execution], |row| row.text("tenant"))
+}
+
 pub(crate) fn find(
     connection: &Connection,
     id: ExecutionId,

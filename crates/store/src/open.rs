@@ -132,6 +132,8 @@ fn writing(path: &Utf8Path) -> rusqlite::Result<Connection> {
     }
     // A commit is on the disk before it is answered.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What undoes one write of a group is never wanted after a crash.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }

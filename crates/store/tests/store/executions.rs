@@ -60,7 +60,8 @@ fn turn(execution: &Execution) -> Advance {
 #[tokio::test]
 async fn a_turn_is_stored_whole_and_found_again_after_a_restart() {
     let (scene, execution) = Scene::new().await.with_execution().await;
-    let now = scene.store.advance(turn(&execution)).await.unwrap();
+    scene.store.advance(turn(&execution)).await.unwrap();
+    let now = scene.store.execution(tenant(), execution.id).await.unwrap();
     assert_eq!((now.status, now.started_at), (ExecutionStatus::Started, Some(at(8))));
     assert_eq!((now.total_operations, now.finished_operations), (4, 1));
 
@@ -114,7 +115,8 @@ async fn a_turn_changes_what_is_there_and_notes_start_and_end() {
         }),
         ..Advance::new(execution.id, at(11))
     };
-    let now = store.advance(next).await.unwrap();
+    store.advance(next).await.unwrap();
+    let now = store.execution(tenant(), execution.id).await.unwrap();
     assert_eq!((now.started_at, now.ended_at), (Some(at(8)), Some(at(11))));
     assert_eq!((now.error.as_deref(), now.finished_operations), (Some("it broke"), 1));
     assert_eq!(store.tasks(execution.id).await.unwrap(), [task(1, "ended"), task(7, "ended")]);
@@ -125,7 +127,8 @@ async fn a_turn_changes_what_is_there_and_notes_start_and_end() {
         status: Some(status(ExecutionStatus::Started)),
         ..Advance::new(execution.id, at(12))
     };
-    let now = store.advance(resumed).await.unwrap();
+    store.advance(resumed).await.unwrap();
+    let now = store.execution(tenant(), execution.id).await.unwrap();
     assert_eq!((now.started_at, now.ended_at, now.error), (Some(at(8)), None, None));
 }
 

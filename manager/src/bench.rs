@@ -4,6 +4,8 @@
 //! ```text
 //!  run ─▶ turn: sent ─▶ attempt stored ─▶ conversation ─▶ outcome stored ─▶ turn: ended ─▶ outcome
 //!                                               └─ turn: started
+//!
+//!  turns: one at a time for the execution; what waits meanwhile shares the next transaction
 //! ```
 
 use std::{
@@ -18,7 +20,8 @@ use camino::Utf8PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Map, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
 use uuid::Uuid;
 use waggoner_engine::{Dispatch, EventType, Row, TaskNumber, TaskState};
 use waggoner_identity::JoinToken;
@@ -33,14 +36,15 @@ use waggoner_store::{
 };
 use waggoner_task::{BoxError, CancellationToken};
 use waggoner_types::{
-    AgentName, AgentRole, Digest, ExecutionId, ExecutionStatus, OperationId, Outcome, TenantName,
+    AgentName, AgentRole, Chain, Digest, ExecutionId, ExecutionStatus, OperationId, Outcome,
+    TenantName,
     plan::{self, Executor, Plan},
 };
 
 use crate::{
     executions::{
         Asked, Stage,
-        actor::Happening,
+        actor::{Happening, TOGETHER},
         answers::Answers,
         attempt::keep,
         context::context,
@@ -65,8 +69,21 @@ pub struct Bench {
     home: Arc<Home>,
     stage: Arc<Stage>,
     agent: AgentKey,
-    /// The operations that were begun, and those that have ended.
-    counts: Arc<(AtomicU64, AtomicU64)>,
+    turns: mpsc::Sender<Step>,
+    /// How many operations were begun.
+    begun: Arc<AtomicU64>,
+}
+
+/// What happened to a task.
+#[derive(Debug)]
+struct Step {
+    task: TaskNumber,
+    state: TaskState,
+    event: EventType,
+    /// There when it is new.
+    operation: Option<OperationId>,
+    /// Told when it is stored.
+    stored: oneshot::Sender<()>,
 }
 
 /// The name of the blueprint and of the deployment.
@@ -77,6 +94,9 @@ const NODE: &str = "host";
 
 /// The full name of each operation.
 const OPERATION: &str = "cloudify.interfaces.lifecycle.create";
+
+/// How many steps may wait, and how many are stored at once: as an execution's actor has it.
+const STEPS: (usize, usize) = (1024, TOGETHER);
 
 /// For how long a join token is good.
 const TTL: SignedDuration = SignedDuration::from_mins(10);
@@ -160,12 +180,16 @@ impl Dispatcher {
         store.create_blueprint(blueprint, plan).await?;
         store.create_deployment(deployment).await?;
         store.create_execution(execution, Company::Alone).await?;
-        let stage = Stage::load(&self.home, &asked, id).await?;
+        let stage = Arc::new(Stage::load(&self.home, &asked, id).await?);
+        let (turns, steps) = mpsc::channel(STEPS.0);
+        let home = Arc::clone(&self.home);
+        self.home.tasks.spawn("bench", take_turns(home, Arc::clone(&stage), steps));
         Ok(Bench {
             home: Arc::clone(&self.home),
-            stage: Arc::new(stage),
+            stage,
             agent: AgentKey { tenant: tenant(), name: agent },
-            counts: Arc::default(),
+            turns,
+            begun: Arc::default(),
         })
     }
 }
@@ -179,7 +203,7 @@ impl Bench {
         program: impl Into<Utf8PathBuf>,
         args: &[&str],
     ) -> Result<Outcome, BoxError> {
-        let task = TaskNumber(self.counts.0.fetch_add(1, Ordering::Relaxed));
+        let task = TaskNumber(self.begun.fetch_add(1, Ordering::Relaxed));
         let dispatch = dispatch(task);
         let operation = self.stage.operation(task.0, dispatch.retry_number);
         let program = ProgramOperation {
@@ -187,42 +211,43 @@ impl Bench {
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
         };
         let ready = self.ready(&dispatch, operation, program);
-        let mut sent = self.turn(task, TaskState::Sent, EventType::SendingTask);
-        sent.operations.push(Operation {
-            id: operation,
-            task: task.0,
-            retry: dispatch.retry_number,
-            name: dispatch.operation_name.clone(),
-            node_instance_id: Some(dispatch.instance.clone()),
-            target_id: None,
-            created_at: sent.at,
-            ended_at: None,
-            outcome: None,
-        });
-        self.home.store.advance(sent).await?;
+        self.step(task, TaskState::Sent, EventType::SendingTask, Some(operation)).await.await?;
 
         let (happenings, mut inbox) = mpsc::channel(2);
         let teller = Teller { happenings, task, retry_number: dispatch.retry_number };
         self.home.tasks.spawn("attempt", self.clone().attempt(dispatch, ready, teller));
         while let Some(happening) = inbox.recv().await {
             match happening {
+                // Nobody waits for it.
                 Happening::Started { .. } => {
-                    let started = self.turn(task, TaskState::Started, EventType::TaskStarted);
-                    self.home.store.advance(started).await?;
+                    drop(self.step(task, TaskState::Started, EventType::TaskStarted, None).await);
                 }
                 Happening::Ended { outcome, .. } => {
-                    self.counts.1.fetch_add(1, Ordering::Relaxed);
                     let (state, event) = match outcome.result {
                         Ok(_) => (TaskState::Succeeded, EventType::TaskSucceeded),
                         Err(_) => (TaskState::Failed, EventType::TaskFailed),
                     };
-                    self.home.store.advance(self.turn(task, state, event)).await?;
+                    self.step(task, state, event, None).await.await?;
                     return Ok(outcome);
                 }
-                Happening::Cancel(_) => {}
+                Happening::Cancel { .. } => {}
             }
         }
         Err("the attempt was dropped before its end".into())
+    }
+
+    /// Tells of a step. The answer comes when it is stored, and fails when it cannot be.
+    async fn step(
+        &self,
+        task: TaskNumber,
+        state: TaskState,
+        event: EventType,
+        operation: Option<OperationId>,
+    ) -> oneshot::Receiver<()> {
+        let (stored, answer) = oneshot::channel();
+        // Who takes the turns has ended if nobody takes it: then the answer fails.
+        drop(self.turns.send(Step { task, state, event, operation, stored }).await);
+        answer
     }
 
     async fn attempt(self, dispatch: Dispatch, ready: Ready, teller: Teller) {
@@ -255,54 +280,83 @@ impl Bench {
         };
         Ready { agent, start }
     }
+}
 
-    fn turn(&self, task: TaskNumber, state: TaskState, event: EventType) -> Advance {
-        let now = Timestamp::now();
-        let scene = &self.stage.scene;
-        let row = Row {
-            task,
-            state,
-            retry_number: 0,
-            resumed_at: 0,
-            since: now,
-            not_before: None,
-            failure: None,
-            result: None,
-        };
-        let count = |count: &AtomicU64| u32::try_from(count.load(Ordering::Relaxed));
-        let entry = Entry {
-            origin: Arc::new(Origin {
-                execution_id: Some(scene.execution),
-                deployment_id: Some(scene.deployment.clone()),
-                workflow_id: Some(scene.workflow.clone()),
-                node_id: Some(NODE.to_owned()),
-                node_instance_id: Some(instance()),
-                operation: Some(OPERATION.to_owned()),
-                ..Origin::of(scene.tenant.clone())
-            }),
-            time: now,
-            kind: EntryKind::Event { event_type: event.to_string() },
-            message: format!("{event} '{OPERATION}'"),
-            causes: Vec::new(),
-            sequence: 0,
-        };
-        Advance {
-            tasks: vec![Task {
-                number: task.0,
-                status: state.as_str().to_owned(),
-                operation: None,
-                retry: row.retry_number,
-                not_before: None,
-                state: serde_json::to_value(&row).expect("a row is JSON"),
-            }],
-            events: vec![entry],
-            progress: Some(Progress {
-                total_operations: count(&self.counts.0).unwrap_or(u32::MAX),
-                finished_operations: count(&self.counts.1).unwrap_or(u32::MAX),
-            }),
-            ..Advance::new(scene.execution, now)
+/// Takes turns until nobody can want one any more.
+async fn take_turns(home: Arc<Home>, stage: Arc<Stage>, mut steps: mpsc::Receiver<Step>) {
+    let (mut total, mut finished) = (0, 0);
+    let mut next = Vec::new();
+    while steps.recv_many(&mut next, STEPS.1).await > 0 {
+        let mut advance = Advance::new(stage.scene.execution, Timestamp::now());
+        let mut waiting = Vec::new();
+        for step in next.drain(..) {
+            total += u32::from(step.operation.is_some());
+            finished += u32::from(step.state.is_end());
+            put(&stage, &step, &mut advance);
+            waiting.push(step.stored);
+        }
+        let progress = Progress { total_operations: total, finished_operations: finished };
+        advance.progress = Some(progress);
+        if let Err(error) = home.store.advance(advance).await {
+            error!(error = %Chain(&error), "failed to store a turn");
+            return;
+        }
+        for stored in waiting {
+            // Nobody waits for the start of an operation.
+            _ = stored.send(());
         }
     }
+}
+
+/// Adds to a turn what comes of a step.
+fn put(stage: &Stage, step: &Step, advance: &mut Advance) {
+    let Step { task, state, event, operation, .. } = *step;
+    let (scene, now) = (&stage.scene, advance.at);
+    let row = Row {
+        task,
+        state,
+        retry_number: 0,
+        since: now,
+        not_before: None,
+        failure: None,
+        result: None,
+        resumed_at: 0,
+    };
+    advance.tasks.push(Task {
+        number: task.0,
+        status: state.as_str().to_owned(),
+        operation: None,
+        retry: row.retry_number,
+        not_before: None,
+        state: serde_json::to_value(&row).expect("a row is JSON"),
+    });
+    advance.operations.extend(operation.map(|id| Operation {
+        id,
+        task: task.0,
+        retry: row.retry_number,
+        name: OPERATION.to_owned(),
+        node_instance_id: Some(instance()),
+        target_id: None,
+        created_at: now,
+        ended_at: None,
+        outcome: None,
+    }));
+    advance.events.push(Entry {
+        origin: Arc::new(Origin {
+            execution_id: Some(scene.execution),
+            deployment_id: Some(scene.deployment.clone()),
+            workflow_id: Some(scene.workflow.clone()),
+            node_id: Some(NODE.to_owned()),
+            node_instance_id: Some(instance()),
+            operation: Some(OPERATION.to_owned()),
+            ..Origin::of(scene.tenant.clone())
+        }),
+        time: now,
+        kind: EntryKind::Event { event_type: event.to_string() },
+        message: format!("{event} '{OPERATION}'"),
+        causes: Vec::new(),
+        sequence: 0,
+    });
 }
 
 fn tenant() -> TenantName {

@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 use uuid::Uuid;
 use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start, TaskNumber};
@@ -110,12 +110,22 @@ pub(crate) async fn cancel(
         return Err(ended(execution.status));
     }
     let handle = home.executions.running().get(&id).cloned();
+    let (stored, is_stored) = oneshot::channel();
     let told = match handle {
-        Some(handle) => handle.send(Happening::Cancel(mode)).await.is_ok(),
+        Some(handle) => handle.send(Happening::Cancel { mode, stored }).await.is_ok(),
         None => false,
     };
+    // An order is acknowledged once it survives us.
+    let told = told && is_stored.await.is_ok();
     let execution = home.store.execution(tenant, id).await.map_err(refused)?;
-    if told || !execution.status.is_end() { Ok(execution) } else { Err(ended(execution.status)) }
+    match (told, execution.status.is_end()) {
+        (true, _) => Ok(execution),
+        (false, true) => Err(ended(execution.status)),
+        (false, false) => {
+            let why = format!("failed to cancel execution `{id}`: it is just starting; try again");
+            Err(Refused::new(Reason::Unavailable, why))
+        }
+    }
 }
 
 /// Goes on with the executions that had not ended when the manager did.

@@ -43,8 +43,9 @@ struct Tail {
     cut: bool,
 }
 
-/// A line that does not end is logged in pieces of this size.
-const LONGEST: usize = 32 * 1024;
+/// A line that does not end is logged in pieces of this size: with what is put before each of them
+/// it fits into one log record.
+const LONGEST: usize = 32 * 1024 - 64;
 
 /// How much of a stream a failure repeats: what a person reads, and a fraction of a message.
 const KEPT: usize = 16 * 1024;

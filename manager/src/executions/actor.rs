@@ -8,7 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time,
+};
 use tracing::error;
 use waggoner_engine::{Dispatch, Effect, Event, Execution as Engine, Finish, TaskNumber, Told};
 use waggoner_store::{
@@ -25,6 +28,9 @@ use crate::{
     home::Home,
 };
 
+/// How many happenings one turn takes at the most: one transaction stores what comes of them.
+pub(crate) const TOGETHER: usize = 64;
+
 /// Something that happened to an execution.
 #[derive(Debug)]
 pub(crate) enum Happening {
@@ -32,8 +38,8 @@ pub(crate) enum Happening {
     Started { task: TaskNumber, retry_number: u32 },
     /// An attempt ended, or could not be dispatched.
     Ended { task: TaskNumber, retry_number: u32, outcome: Outcome },
-    /// Somebody wants the execution to end.
-    Cancel(CancelMode),
+    /// Somebody wants the execution to end, and to know when that is stored.
+    Cancel { mode: CancelMode, stored: oneshot::Sender<()> },
 }
 
 /// The actor of one execution.
@@ -48,6 +54,8 @@ pub(crate) struct Actor {
     attempts: HashMap<(TaskNumber, u32), CancellationToken>,
     /// The operations that have ended.
     ended: HashSet<TaskNumber>,
+    /// Told when the next turn is stored.
+    awaited: Vec<oneshot::Sender<()>>,
     wake_at: Option<Timestamp>,
     status: ExecutionStatus,
 }
@@ -71,20 +79,29 @@ impl Actor {
         inbox: mpsc::Receiver<Happening>,
         ended: HashSet<TaskNumber>,
     ) -> Self {
-        let status = ExecutionStatus::Pending;
-        let attempts = HashMap::new();
-        Self { home, stage, engine, happenings, inbox, attempts, ended, wake_at: None, status }
+        Self {
+            home,
+            stage,
+            engine,
+            happenings,
+            inbox,
+            attempts: HashMap::new(),
+            ended,
+            awaited: Vec::new(),
+            wake_at: None,
+            status: ExecutionStatus::Pending,
+        }
     }
 
     /// Runs until the execution has ended, or the manager stops.
     pub(crate) async fn run(mut self, first: Event) -> Result<(), waggoner_store::Error> {
         let stop = self.home.tasks.token();
-        let mut event = first;
+        let mut events = vec![first];
         loop {
-            if self.turn(event).await? {
+            if self.turn(events).await? {
                 return Ok(());
             }
-            event = tokio::select! {
+            let event = tokio::select! {
                 biased;
                 // What is out is found again by the next manager.
                 () = stop.cancelled() => return Ok(()),
@@ -96,6 +113,13 @@ impl Actor {
                     Event::Woken
                 }
             };
+            events = vec![event];
+            // What happened while the last turn was stored shares the next transaction.
+            while events.len() < TOGETHER
+                && let Ok(happening) = self.inbox.try_recv()
+            {
+                events.push(self.event(happening));
+            }
         }
     }
 
@@ -111,7 +135,8 @@ impl Actor {
                     Err(error) => Event::OperationFailed { task, retry_number, error },
                 }
             }
-            Happening::Cancel(mode) => {
+            Happening::Cancel { mode, stored } => {
+                self.awaited.push(stored);
                 self.status = match mode {
                     CancelMode::Cancel => ExecutionStatus::Cancelling,
                     CancelMode::Force => ExecutionStatus::ForceCancelling,
@@ -123,21 +148,20 @@ impl Actor {
     }
 
     /// Takes one turn: decide, store, do. Says whether the execution is over.
-    async fn turn(&mut self, event: Event) -> Result<bool, waggoner_store::Error> {
+    async fn turn(&mut self, events: Vec<Event>) -> Result<bool, waggoner_store::Error> {
         let now = Timestamp::now();
-        let beginning = matches!(event, Event::Started);
-        let cancelling = matches!(event, Event::Cancel(_));
-        let effects = self.engine.step(event, now);
+        let beginning = events.iter().any(|event| matches!(event, Event::Started));
+        let cancelling = events.iter().any(|event| matches!(event, Event::Cancel(_)));
+        let effects = events.into_iter().flat_map(|event| self.engine.step(event, now)).collect();
         let mut turn = self.gather(effects, now);
         if turn.advance.status.is_none() && (beginning || cancelling) {
             let status = if cancelling { self.status } else { ExecutionStatus::Started };
             turn.advance.status = Some(StatusChange { status, error: None });
         }
         self.store(turn.advance).await?;
-        for (task, retry_number) in turn.cancels {
-            if let Some(attempt) = self.attempts.get(&(task, retry_number)) {
-                attempt.cancel();
-            }
+        for stored in self.awaited.drain(..) {
+            // Who asked may have gone away.
+            let _gone = stored.send(());
         }
         for dispatch in turn.dispatches {
             let cancel = CancellationToken::new();
@@ -147,6 +171,12 @@ impl Actor {
             self.home
                 .tasks
                 .spawn("attempt", attempt::run(home, stage, dispatch, happenings, cancel));
+        }
+        // Last: what is cancelled may have been dispatched in the same turn.
+        for (task, retry_number) in turn.cancels {
+            if let Some(attempt) = self.attempts.get(&(task, retry_number)) {
+                attempt.cancel();
+            }
         }
         Ok(turn.is_over)
     }
@@ -266,7 +296,7 @@ impl Actor {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
             match self.home.store.advance(advance.clone()).await {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(error @ waggoner_store::Error::Failed { .. }) => {
                     error!(error = %Chain(&error), "failed to store a turn; trying again");
                     time::sleep(backoff.next()).await;

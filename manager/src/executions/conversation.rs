@@ -156,11 +156,11 @@ async fn stretch(
     };
     send(&down, first).await;
     let call = link.client().operate(ReceiverStream::new(requests)).await;
-    let mut responses = match call {
+    let responses = match call {
         Ok(response) => response.into_inner(),
         Err(status) => return broken(attempt, status),
     };
-    let mut up = Box::pin(messages(&mut responses).ready_chunks(BATCH));
+    let mut up = Box::pin(messages(responses).ready_chunks(BATCH));
     let mut asked = FuturesUnordered::new();
     let mut cancelled = false;
     loop {
@@ -194,7 +194,11 @@ async fn stretch(
                 send(&down, Down::Ack(Ack { upto: attempt.watermark })).await;
                 drop(down);
                 // Read on to the end, so that the acknowledgement is on its way for certain.
-                drop(time::timeout(FAREWELL, async { while up.next().await.is_some() {} }).await);
+                home.tasks.spawn("farewell", async move {
+                    drop(
+                        time::timeout(FAREWELL, async { while up.next().await.is_some() {} }).await,
+                    );
+                });
                 return Stretch::Ended(outcome);
             }
             Err(why) => return Stretch::Broken(why),
@@ -205,8 +209,8 @@ async fn stretch(
 
 /// The messages of a stream, up to its end or its failure.
 fn messages(
-    stream: &mut Streaming<OperateResponse>,
-) -> impl futures_util::Stream<Item = Result<Up, Status>> + '_ {
+    stream: Streaming<OperateResponse>,
+) -> impl futures_util::Stream<Item = Result<Up, Status>> {
     stream.filter_map(|said| std::future::ready(said.map(|said| said.message).transpose()))
 }
 

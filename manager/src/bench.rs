@@ -23,7 +23,7 @@ use serde_json::{Map, json};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use uuid::Uuid;
-use waggoner_engine::{Dispatch, EventType, Row, TaskNumber, TaskState};
+use waggoner_engine::{Dispatch, EventType, TaskNumber, TaskState};
 use waggoner_identity::JoinToken;
 use waggoner_proto::agent::v1::{ProgramOperation, Start, start::Implementation};
 use waggoner_store::{
@@ -312,28 +312,19 @@ async fn take_turns(home: Arc<Home>, stage: Arc<Stage>, mut steps: mpsc::Receive
 fn put(stage: &Stage, step: &Step, advance: &mut Advance) {
     let Step { task, state, event, operation, .. } = *step;
     let (scene, now) = (&stage.scene, advance.at);
-    let row = Row {
-        task,
-        state,
-        retry_number: 0,
-        since: now,
-        not_before: None,
-        failure: None,
-        result: None,
-        resumed_at: 0,
-    };
     advance.tasks.push(Task {
         number: task.0,
         status: state.as_str().to_owned(),
         operation: None,
-        retry: row.retry_number,
+        retry: 0,
         not_before: None,
-        state: serde_json::to_value(&row).expect("a row is JSON"),
+        // Shaped as the engine's row, which nobody reads back here.
+        state: json!({ "task": task, "state": state, "retry_number": 0, "since": now }),
     });
     advance.operations.extend(operation.map(|id| Operation {
         id,
         task: task.0,
-        retry: row.retry_number,
+        retry: 0,
         name: OPERATION.to_owned(),
         node_instance_id: Some(instance()),
         target_id: None,

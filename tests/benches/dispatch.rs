@@ -49,7 +49,7 @@ fn main() {
             for (in_flight, count) in ROWS {
                 row(&bench, in_flight, count).await;
             }
-            drop((agent, stop));
+            drop((bench, agent, stop));
         };
         let (ran, ()) = tokio::join!(manager.run(shutdown), measured);
         ran.expect("the manager ran to its end");

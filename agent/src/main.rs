@@ -33,13 +33,23 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> Result<(), StartError> {
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
-    runtime.block_on(async { Agent::bind(config).await?.run(terminated()).await })
+    runtime.block_on(async {
+        let agent = Agent::bind(config).await?;
+        tokio::select! {
+            ended = agent.run(ordered(1)) => ended,
+            () = ordered(2) => Ok(()),
+        }
+    })
 }
 
-async fn terminated() {
-    let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// Waits for so many orders to stop: the first one asks, the second one insists.
+async fn ordered(times: u32) {
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
+    for _ in 0..times {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

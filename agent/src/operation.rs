@@ -44,13 +44,15 @@ async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome
         }
     };
     debug!(waiting = house.slots.available_permits() == 0, "the operation begins");
+    // In boxes, so that a program does not carry the room that they need.
     let outcome = bounded(match start.operation.clone() {
         Operation::Program(program) => program::run(house, attempt, &start, &program).await,
         Operation::Python { task_name: name, environment } => {
             let inputs = start.inputs.clone();
-            python::run(house, attempt, start, Task { name, inputs, environment }).await
+            let task = Task { name, inputs, environment };
+            Box::pin(python::run(house, attempt, start, task)).await
         }
-        Operation::Script(script) => script::run(house, attempt, start, &script).await,
+        Operation::Script(script) => Box::pin(script::run(house, attempt, start, &script)).await,
     });
     drop(slot);
     if let Err(error) = &outcome.result {

@@ -26,7 +26,10 @@ use waggoner_proto::{
 use waggoner_types::{AgentName, Body, ErrorKind, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use super::site::{Talk, program, refuse, shell};
+use super::{
+    processes::is_alive,
+    site::{Talk, program, refuse, shell},
+};
 
 /// What a manager has to prove itself with, and a join token of its.
 struct Authority {
@@ -63,7 +66,7 @@ fn start(directory: &Utf8TempDir, way: &[&str]) -> Daemon {
     let path = directory.path();
     let mut child = Command::new(program())
         .args(["--state-dir", path.join("agent").as_str()])
-        .args(["--join", path.join("token").as_str(), "--stop-grace", "0"])
+        .args(["--join", path.join("token").as_str()])
         .args(way)
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
@@ -85,6 +88,10 @@ impl Daemon {
                 return line;
             }
         }
+    }
+
+    async fn is_killed(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     fn terminate(&self) {
@@ -134,9 +141,13 @@ async fn listen(authority: &Authority) -> (Listener, String) {
     (listener, address)
 }
 
+async fn next(listener: &mut Listener) -> Accepted {
+    timeout(Duration::from_mins(1), listener.next()).await.expect("an agent dials")
+}
+
 /// Answers the next connection, which wants to join.
 async fn enrol(listener: &mut Listener, authority: &Authority, accepts: bool) {
-    let Accepted::Grpc { io } = listener.next().await else { panic!("it is to join first") };
+    let Accepted::Grpc { io } = next(listener).await else { panic!("it is to join first") };
     let service = Enrolment { ca: authority.ca.clone(), accepts };
     let routes = Routes::new(EnrolmentServiceServer::new(service));
     serve_over(io, routes, std::future::pending()).await;
@@ -155,9 +166,9 @@ async fn an_agent_joins_works_and_stops_when_told() {
     let directory = Utf8TempDir::new().unwrap();
     let authority = authority(&directory);
     let (mut listener, address) = listen(&authority).await;
-    let daemon = start(&directory, &["--manager", &address, "--name", "a"]);
+    let daemon = start(&directory, &["--manager", &address, "--name", "a", "--stop-grace", "0"]);
     enrol(&mut listener, &authority, true).await;
-    let Accepted::Agent { io, tenant, name } = listener.next().await else { panic!("a link") };
+    let Accepted::Agent { io, tenant, name } = next(&mut listener).await else { panic!("a link") };
     assert_eq!((tenant.as_str(), name.as_str()), ("t", "a"));
     let (mut client, _life, answer) = hello(io).await;
     assert_eq!((answer.protocol, answer.slots), (1, 32));
@@ -172,23 +183,49 @@ async fn an_agent_joins_works_and_stops_when_told() {
 }
 
 #[tokio::test]
+async fn a_second_order_to_stop_ends_everything_at_once() {
+    let directory = Utf8TempDir::new().unwrap();
+    let authority = authority(&directory);
+    let (mut listener, address) = listen(&authority).await;
+    let mut daemon = start(&directory, &["--manager", &address, "--stop-grace", "3600"]);
+    enrol(&mut listener, &authority, true).await;
+    let Accepted::Agent { io, .. } = next(&mut listener).await else { panic!("a link") };
+    let (mut client, _life, _) = hello(io).await;
+    let mut talk = Talk::start(&mut client, shell("sleep 600")).await.unwrap();
+    let started = talk.record(|body| matches!(body, Body::ProcessStarted { .. })).await;
+    daemon.terminate();
+    daemon.says("stopping").await;
+    daemon.terminate();
+    assert_eq!(daemon.exits().await.0, Some(0));
+    let Body::ProcessStarted { pid } = started.body else { unreachable!("it was asked for") };
+    // It was killed; the kernel may take its time.
+    let gone = async {
+        while is_alive(&pid.to_string()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), gone).await.expect("the operation ends with its agent");
+}
+
+#[tokio::test]
 async fn an_agent_comes_back_by_itself_and_with_the_same_identity() {
     let directory = Utf8TempDir::new().unwrap();
     let authority = authority(&directory);
     let (mut listener, address) = listen(&authority).await;
     let daemon = start(&directory, &["--manager", &address]);
     enrol(&mut listener, &authority, true).await;
-    let Accepted::Agent { io, .. } = listener.next().await else { panic!("a link") };
+    let Accepted::Agent { io, .. } = next(&mut listener).await else { panic!("a link") };
     let (client, life, first) = hello(io).await;
     life.close("the test cuts the link");
     drop(client);
-    let Accepted::Agent { io, .. } = listener.next().await else { panic!("the same agent") };
+    let Accepted::Agent { io, .. } = next(&mut listener).await else { panic!("the same agent") };
     let (client, _life, second) = hello(io).await;
     assert_eq!(first.instance_id, second.instance_id, "the daemon has lived on");
-    drop((client, daemon));
+    drop(client);
+    daemon.is_killed().await;
 
     let daemon = start(&directory, &["--manager", &address]);
-    let Accepted::Agent { io, .. } = listener.next().await else { panic!("no second joining") };
+    let Accepted::Agent { io, .. } = next(&mut listener).await else { panic!("no second joining") };
     let (_client, _life, third) = hello(io).await;
     assert_ne!(third.instance_id, first.instance_id);
     drop(daemon);

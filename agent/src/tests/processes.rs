@@ -140,7 +140,7 @@ async fn a_quiet_operation_shows_that_its_link_lives() {
 }
 
 /// Says whether a process runs; a zombie whose parent does not care does not.
-fn is_alive(pid: &str) -> bool {
+pub(super) fn is_alive(pid: &str) -> bool {
     let status = fs_err::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
 }

@@ -90,7 +90,7 @@ impl Daemon {
         }
     }
 
-    async fn is_killed(mut self) {
+    async fn dies(mut self) {
         self.child.kill().await.unwrap();
     }
 
@@ -222,7 +222,7 @@ async fn an_agent_comes_back_by_itself_and_with_the_same_identity() {
     let (client, _life, second) = hello(io).await;
     assert_eq!(first.instance_id, second.instance_id, "the daemon has lived on");
     drop(client);
-    daemon.is_killed().await;
+    daemon.dies().await;
 
     let daemon = start(&directory, &["--manager", &address]);
     let Accepted::Agent { io, .. } = next(&mut listener).await else { panic!("no second joining") };

@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep};
-use waggoner_proto::v1::AgentRole;
+use waggoner_proto::v1::{Agent, AgentRole};
 
 use super::{Site, SiteError, daemon::Daemon};
 use crate::{Ui, cli::Role, client::Manager, commands::agents};
@@ -32,10 +32,16 @@ impl Site {
     pub(crate) async fn agent(&self, ui: &mut Ui, manager: &Manager) -> Result<(), SiteError> {
         let tenant = manager.tenant().parse().map_err(SiteError::Tenant)?;
         let daemon = Daemon::agent(self, &tenant);
-        if is_connected(manager).await? {
+        let agents = agents::list(manager).await.map_err(SiteError::Client)?;
+        if agents.iter().any(is_central) {
             return Ok(());
         }
-        if daemon.process().is_some() {
+        let state = self.dir().join(&daemon.name);
+        if agents.iter().all(|agent| agent.name != NAME) && state.is_dir() {
+            // It was removed: what it was known by is refused from now on.
+            daemon.stop().await?;
+            fs_err::remove_dir_all(&state).map_err(|source| self.unprepared(source))?;
+        } else if daemon.process().is_some() {
             if connected(manager, &daemon, RECONNECTED).await? {
                 return Ok(());
             }
@@ -49,7 +55,6 @@ impl Site {
         let join = join.map_err(SiteError::Client)?;
         write_secret(&token, &join.token).map_err(|source| self.unprepared(source))?;
 
-        let state = self.dir().join(&daemon.name);
         let mut arguments = vec!["--state-dir", state.as_str(), "--manager", manager.address()];
         arguments.extend(["--join", token.as_str()]);
         let (out, _) = daemon.log().map_err(|source| self.unprepared(source))?;
@@ -75,7 +80,8 @@ async fn connected(
 ) -> Result<bool, SiteError> {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline && daemon.process().is_some() {
-        if is_connected(manager).await? {
+        let agents = agents::list(manager).await.map_err(SiteError::Client)?;
+        if agents.iter().any(is_central) {
             return Ok(true);
         }
         sleep(POLL).await;
@@ -83,10 +89,9 @@ async fn connected(
     Ok(false)
 }
 
-/// Whether the tenant has a central agent that is connected.
-async fn is_connected(manager: &Manager) -> Result<bool, SiteError> {
-    let agents = agents::list(manager).await.map_err(SiteError::Client)?;
-    Ok(agents.iter().any(|agent| agent.connected && agent.role() == AgentRole::Central))
+/// Whether it is connected and runs the tenant's central operations.
+fn is_central(agent: &Agent) -> bool {
+    agent.connected && agent.role() == AgentRole::Central
 }
 
 /// Writes what only its owner may read.

@@ -60,6 +60,16 @@ pub trait Resolver {
 
     /// Says whether the blueprint brings a file of this name: a script of an operation.
     fn has_file(&self, path: &str) -> bool;
+
+    /// Turns the time of a schedule into UTC (`2030-01-31 12:00:00`): `2030-01-31 12:00`, or
+    /// `12:00` of today, in a time zone of the tz database. `None` when it cannot be told.
+    ///
+    /// Without a clock and a database only dates in UTC can, which is what this does unless
+    /// it is overridden. A time without a zone is in UTC.
+    fn to_utc(&self, time: &str, timezone: Option<&str>) -> Option<String> {
+        let is_utc = timezone.is_none_or(|zone| matches!(zone, "UTC" | "Etc/UTC" | "GMT" | "Zulu"));
+        is_utc.then(|| schedule_time(time)).flatten()
+    }
 }
 
 /// Brings nothing: for a blueprint that imports Cloudify's types only.
@@ -146,6 +156,20 @@ impl fmt::Display for PluginImport {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads `2030-01-31 12:00`, and writes it with seconds.
+fn schedule_time(text: &str) -> Option<String> {
+    let (date, time) = text.split_once(' ')?;
+    let numbers = |text: &str, separator: char| -> Option<Vec<u32>> {
+        text.split(separator).map(|part| part.parse().ok()).collect()
+    };
+    match (numbers(date, '-')?.as_slice(), numbers(time.trim_start(), ':')?.as_slice()) {
+        ([year @ 1000..=9999, month @ 1..=12, day @ 1..=31], [hour @ 0..=23, minute @ 0..=59]) => {
+            Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:00"))
+        }
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@
 use serde_json::{Map as Object, Value as Json};
 
 use super::Builder;
-use crate::{Kind, Refusal, tree::Tree};
+use crate::{Kind, Refusal, Resolver, tree::Tree};
 
 const WEEKDAYS: [&str; 7] = ["su", "mo", "tu", "we", "th", "fr", "sa"];
 
@@ -31,7 +31,7 @@ impl Builder<'_> {
             let mut made = Object::new();
             for (name, field) in schedules.entries() {
                 let path = format!("deployment_settings.default_schedules.{name}");
-                match schedule(&field.value) {
+                match schedule(&field.value, self.resolver) {
                     Ok(schedule) => {
                         made.insert(name.to_owned(), schedule);
                     }
@@ -48,8 +48,8 @@ fn fault(message: String) -> Refusal {
     Refusal::new(Kind::Parsing, message).coded(1)
 }
 
-/// A schedule with its times in UTC; a time without a zone is taken for UTC.
-fn schedule(tree: &Tree) -> Result<Json, Refusal> {
+/// A schedule with its times in UTC.
+fn schedule(tree: &Tree, resolver: &dyn Resolver) -> Result<Json, Refusal> {
     let mut schedule = tree.to_object();
     let parameters = tree.get("workflow_parameters");
     let is_runtime =
@@ -74,7 +74,20 @@ fn schedule(tree: &Tree) -> Result<Json, Refusal> {
     }
     for key in ["since", "until"] {
         if let Some(given) = tree.get(key).and_then(Tree::as_str) {
-            schedule.insert(key.to_owned(), Json::String(time(given)?));
+            if given.starts_with('+') {
+                lengths(given)?;
+                continue;
+            }
+            let timezone = tree.get("timezone").and_then(Tree::as_str);
+            let Some(time) = resolver.to_utc(given, timezone) else {
+                let message = format!(
+                    "`{given}` in the time zone `{}` is not a time that is known here: expected one \
+                     like `2030-01-31 12:00`",
+                    timezone.unwrap_or("UTC")
+                );
+                return Err(Refusal::new(Kind::Runtime, message));
+            };
+            schedule.insert(key.to_owned(), Json::String(time));
         }
     }
     schedule.shift_remove("timezone");
@@ -94,29 +107,7 @@ fn duration(text: &str) -> Result<(), Refusal> {
     if digits > 0 && fits { Ok(()) } else { Err(wrong()) }
 }
 
-/// A time: `2021-1-1 12:00`, or lengths from the moment of deployment: `+1 day +2h`.
-fn time(text: &str) -> Result<String, Refusal> {
-    if text.starts_with('+') {
-        for length in text.split('+').map(str::trim).filter(|length| !length.is_empty()) {
-            duration(length)?;
-        }
-        return Ok(text.to_owned());
-    }
-    let wrong = || {
-        let message = format!("`{text}` is not a time: expected one like `2030-01-31 12:00`");
-        Refusal::new(Kind::Runtime, message)
-    };
-    let (date, time) = text.split_once([' ', 'T']).ok_or_else(wrong)?;
-    let numbers = |text: &str, separator: char| -> Option<Vec<u32>> {
-        text.split(separator).map(|part| part.parse().ok()).collect()
-    };
-    let date = numbers(date, '-').ok_or_else(wrong)?;
-    let time = numbers(time, ':').ok_or_else(wrong)?;
-    match (date.as_slice(), time.as_slice()) {
-        ([year, month @ 1..=12, day @ 1..=31], [hour @ 0..=23, minute @ 0..=59, rest @ ..]) => {
-            let second = rest.first().copied().unwrap_or(0);
-            Ok(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"))
-        }
-        _ => Err(wrong()),
-    }
+/// Lengths from the moment of deployment: `+1 day +2h`.
+fn lengths(text: &str) -> Result<(), Refusal> {
+    text.split('+').map(str::trim).filter(|length| !length.is_empty()).try_for_each(duration)
 }

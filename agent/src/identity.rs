@@ -188,3 +188,77 @@ impl Application {
         self.name.as_ref().map_or_else(String::new, ToString::to_string)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use camino_tempfile::Utf8TempDir;
+    use waggoner_identity::{Ca, Csr, TrustDomain, Validity};
+
+    use super::*;
+
+    fn ca(directory: &Utf8TempDir, name: &str) -> Ca {
+        let path = directory.path().join(name);
+        Ca::open_or_create(&path, &TrustDomain::default(), Timestamp::now()).unwrap()
+    }
+
+    /// Answers an application as a manager does.
+    fn certificate(ca: &Ca, application: &Application) -> (String, String) {
+        let validity = Validity::new(Timestamp::now(), Duration::from_hours(1));
+        let csr = Csr::from_der(&application.csr_der).unwrap();
+        let (tenant, name) = ("t".parse().unwrap(), "a".parse().unwrap());
+        let chain = ca.issue_agent(&csr, &tenant, &name, validity).unwrap();
+        (chain.to_pem(), ca.certificate().to_pem())
+    }
+
+    #[test]
+    fn an_agent_joins_once_and_renews_with_the_same_key() {
+        let directory = Utf8TempDir::new().unwrap();
+        let own = directory.path().join("identity");
+        let ca = ca(&directory, "ca");
+        let token = JoinToken::mint(ca.certificate().pin());
+        let text = token.reveal();
+        let again: JoinToken = text.expose_secret().parse().unwrap();
+        let first = Keeper::join(own.clone(), token, None).unwrap();
+        let lost = first.apply().unwrap();
+        drop(first);
+
+        let keeper = Keeper::join(own.clone(), again, None).unwrap();
+        let application = keeper.apply().unwrap();
+        let key =
+            |application: &Application| Csr::from_der(&application.csr_der).unwrap().key_hash();
+        assert_eq!(key(&application), key(&lost), "a repeat comes with the same key");
+        assert_eq!(application.token(), text.expose_secret());
+        assert!(keeper.joined().is_none());
+        let (chain, ca_pem) = certificate(&ca, &application);
+        keeper.install(&chain, &ca_pem).unwrap();
+        assert_eq!(keeper.name().as_deref(), Some("a"));
+
+        let loaded = Keeper::load(own).unwrap().expect("it is on the disk");
+        let renewal = loaded.apply().unwrap();
+        assert_eq!((renewal.token(), key(&renewal)), (String::new(), key(&application)));
+        let (chain, ca_pem) = certificate(&ca, &renewal);
+        loaded.install(&chain, &ca_pem).unwrap();
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_fit_changes_nothing() {
+        let directory = Utf8TempDir::new().unwrap();
+        let (ca, stranger) = (ca(&directory, "ca"), ca(&directory, "stranger"));
+        let token = JoinToken::mint(ca.certificate().pin());
+        let own = directory.path().join("identity");
+        let keeper = Keeper::join(own.clone(), token, None).unwrap();
+        let application = keeper.apply().unwrap();
+
+        let (chain, ca_pem) = certificate(&stranger, &application);
+        let refused = keeper.install(&chain, &ca_pem).unwrap_err();
+        assert!(matches!(refused, InstallError::OtherCa), "{refused:?}");
+        let (_, ca_pem) = certificate(&ca, &application);
+        let refused = keeper.install(&chain, &ca_pem).unwrap_err();
+        assert!(matches!(refused, InstallError::Identity(_)), "{refused:?}");
+        let refused = keeper.install("no certificate", &ca_pem).unwrap_err();
+        assert!(matches!(refused, InstallError::Certificate(_)), "{refused:?}");
+        assert!(keeper.joined().is_none() && Keeper::load(own).unwrap().is_none());
+    }
+}

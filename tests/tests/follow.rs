@@ -122,7 +122,8 @@ fn a_cancelled_execution_lets_its_operation_end_and_starts_no_more() {
     let execution = wag.start_execution("install", "polite");
     wag.start(&["events", &execution, "--follow"]).await_line("begun");
 
-    wag.ok(&["executions", "cancel", &execution]);
+    let asked = wag.json(&["executions", "cancel", &execution]);
+    assert_eq!(asked["status"], "cancelling", "{asked}");
     fs::write(&go, "").unwrap();
     assert_eq!(wag.await_end(&execution)["status"], "cancelled");
     let outputs = wag.json(&["deployments", "outputs", "polite"]);

@@ -1,6 +1,7 @@
 //! Agents on hosts of their own, one that dials and one that is dialled, and strangers.
 
-use waggoner_testkit::{Network, Site};
+use fs_err as fs;
+use waggoner_testkit::{Network, Site, eventually};
 
 use crate::fixtures::script_blueprint;
 
@@ -73,5 +74,47 @@ fn a_dialling_and_a_dialled_agent_run_the_same_and_strangers_are_refused_on_both
     assert!(agents.iter().all(|agent| agent["name"] != "stranger"), "{agents:?}");
     for agent in ["dialling", "dialled"] {
         site.await_link(agent);
+    }
+}
+
+#[test]
+fn an_operation_goes_on_while_its_link_is_cut_and_all_it_said_arrives() {
+    let mut network = Network::new();
+    let (far, manager_address) = network.host();
+    let middle = network.middle().clone();
+    let mut site =
+        Site::start_on(&middle, MANAGER, &["--task-retries", "0", "--heartbeat-secs", "1"]);
+    let token = site.join_token("far", "host");
+    let manager = format!("{manager_address}:7600");
+    site.start_agent("far", Some(&far), &["--manager", &manager, "--join", token.as_str()]);
+    site.await_link("far");
+
+    let wag = site.wag();
+    let (spoken, go) = (site.folder().join("spoken"), site.folder().join("go"));
+    let script = format!(
+        "#!/bin/sh\nset -eu\necho before\nwhile [ ! -e {go} ]; do sleep 0.1; done\n\
+         echo meanwhile\ntouch {spoken}\nctx instance runtime-properties said 'all of it'\n"
+    );
+    let blueprint = script_blueprint(&site, "cut", &script);
+    site.deploy("cut", &blueprint, &["agent=far"]);
+    let execution = wag.start_execution("install", "cut");
+    wag.start(&["events", &execution, "--follow"]).await_line("before");
+
+    far.cut();
+    eventually("the manager to miss the agent", || {
+        let agent = wag.json(&["agents", "get", "far"]);
+        if agent["connected"] == false { Ok(()) } else { Err(agent) }
+    });
+    fs::write(&go, "").unwrap();
+    eventually("the operation to go on", || fs::metadata(&spoken));
+    far.mend();
+
+    let ended = wag.await_end(&execution);
+    assert_eq!(ended["status"], "terminated", "{ended}");
+    let outputs = wag.json(&["deployments", "outputs", "cut"]);
+    assert_eq!(outputs["outputs"]["said"], "all of it", "{outputs}");
+    let messages = wag.messages("cut");
+    for line in ["<out> before", "<out> meanwhile"] {
+        assert_eq!(messages.iter().filter(|message| *message == line).count(), 1, "{messages:?}");
     }
 }

@@ -88,6 +88,16 @@ impl Host {
         &self.0.address
     }
 
+    /// Takes its cable out: what is sent gets lost without a word.
+    pub fn cut(&self) {
+        ip(&["-n", &self.0.name, "link", "set", "eth0", "down"]);
+    }
+
+    /// Puts its cable back in.
+    pub fn mend(&self) {
+        ip(&["-n", &self.0.name, "link", "set", "eth0", "up"]);
+    }
+
     /// A command that runs a program on this host.
     pub fn command(&self, program: &Utf8Path) -> Command {
         let mut command = Command::new("ip");

@@ -158,7 +158,18 @@ impl Api {
 
     /// Finds out who calls and which tenant is meant.
     async fn tenant(&self, metadata: &MetadataMap, asked: &str) -> Result<TenantName, Refused> {
-        self.caller(metadata).await?.tenant(asked)
+        let caller = self.caller(metadata).await?;
+        self.meant(caller, asked).await
+    }
+
+    /// Returns the tenant that a caller means, which has to be there.
+    async fn meant(&self, caller: Caller, asked: &str) -> Result<TenantName, Refused> {
+        let own = caller.tenant.clone();
+        let tenant = caller.tenant(asked)?;
+        if tenant != own {
+            self.home.store.tenant(tenant.clone()).await.map_err(refused)?;
+        }
+        Ok(tenant)
     }
 
     /// Does the work of a request once: one with the id of an earlier one gets its answer.

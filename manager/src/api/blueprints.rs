@@ -34,7 +34,7 @@ impl BlueprintService for Api {
         let caller = self.caller(request.metadata()).await?;
         let mut stream = request.into_inner();
         let header = uploads::header(&mut stream).await?;
-        let tenant = caller.tenant(&header.tenant)?;
+        let tenant = self.meant(caller, &header.tenant).await?;
         let id: BlueprintId = header.id.parse().at("header.id")?;
         self.once(&tenant, "UploadBlueprint", &header.request_id, &header, async {
             let received = self.receive(&mut stream, &header.digest, header.size, LARGEST).await?;
@@ -98,7 +98,7 @@ impl BlueprintService for Api {
         let caller = self.caller(request.metadata()).await?;
         let mut stream = request.into_inner();
         let header = uploads::header(&mut stream).await?;
-        let tenant = caller.tenant(&header.tenant)?;
+        let tenant = self.meant(caller, &header.tenant).await?;
         // A blueprint that is only judged needs no id.
         let id = if header.id.is_empty() { "validated" } else { &header.id };
         let id: BlueprintId = id.parse().at("header.id")?;

@@ -36,7 +36,7 @@ impl PluginService for Api {
         let caller = self.caller(request.metadata()).await?;
         let mut stream = request.into_inner();
         let header = uploads::header(&mut stream).await?;
-        let tenant = caller.tenant(&header.tenant)?;
+        let tenant = self.meant(caller, &header.tenant).await?;
         self.once(&tenant, "UploadPlugin", &header.request_id, &header, async {
             let received = self.receive(&mut stream, &header.digest, header.size, LARGEST).await?;
             let plugin = check(tenant.clone(), header.clone(), &received).await?;
@@ -128,7 +128,7 @@ impl PluginService for Api {
         let caller = self.caller(request.metadata()).await?;
         let mut stream = request.into_inner();
         let header = uploads::header(&mut stream).await?;
-        let tenant = caller.tenant(&header.tenant)?;
+        let tenant = self.meant(caller, &header.tenant).await?;
         let received = self.receive(&mut stream, &header.digest, header.size, LARGEST).await?;
         let plugin = check(tenant, header, &received).await?;
         let plugin = Plugin { id: String::new(), ..message(plugin) };

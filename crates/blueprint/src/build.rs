@@ -114,7 +114,7 @@ impl<'b> Builder<'b> {
             self.labels(&section(tree, "blueprint_labels"), "blueprint_labels"),
         );
         put("resource_tags", simple::map(tree, "resource_tags"));
-        put("deployment_settings", self.settings(&section(tree, "deployment_settings")));
+        put("deployment_settings", self.settings(tree.get("deployment_settings")));
         put("requirements", json!({}));
         Json::Object(plan)
     }

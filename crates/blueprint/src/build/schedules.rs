@@ -22,11 +22,10 @@ const UNITS: [&[&str]; 6] = [
 // === impl Builder ===
 
 impl Builder<'_> {
-    pub(super) fn settings(&mut self, tree: &Tree) -> Json {
+    pub(super) fn settings(&mut self, tree: Option<&Tree>) -> Json {
+        let Some(tree) = tree else { return Json::Object(Object::new()) };
         let mut settings = tree.to_object();
-        if !settings.is_empty() {
-            settings.entry("default_schedules").or_insert_with(|| Json::Object(Object::new()));
-        }
+        settings.entry("default_schedules").or_insert_with(|| Json::Object(Object::new()));
         if let Some(schedules) = tree.get("default_schedules") {
             let mut made = Object::new();
             for (name, field) in schedules.entries() {

@@ -26,10 +26,10 @@ use measure::{Pairs, rate};
 const PROGRAM: &str = "/bin/true";
 
 /// How many pairs are taken; an odd number has a median of its own.
-const PAIRS: usize = 7;
+const PAIRS: usize = 15;
 
 /// How many are in flight, and how many there are in one measurement.
-const ROWS: [(usize, usize); 2] = [(1, 200), (32, 1600)];
+const ROWS: [(usize, usize); 2] = [(1, 100), (32, 800)];
 
 fn main() {
     Runtime::new().expect("a runtime can be started").block_on(async {

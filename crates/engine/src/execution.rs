@@ -77,6 +77,8 @@ pub struct Execution {
     resuming: Option<Resume>,
     /// The rows of what was taken back.
     reset: Vec<Row>,
+    /// What takes no time and begins with the resume.
+    held: VecDeque<TaskIx>,
 }
 
 // === impl Execution ===
@@ -112,6 +114,7 @@ impl Execution {
             replay: HashMap::new(),
             resuming: None,
             reset: Vec::new(),
+            held: VecDeque::new(),
         };
         execution.build(Ok(()))?;
         Ok(execution)
@@ -189,6 +192,7 @@ impl Execution {
                 let message = format!("Resuming '{}' workflow execution{}", self.name, self.dry());
                 turn.tell(EventType::WorkflowStarted, message);
                 turn.effects.extend(self.reset.drain(..).map(Effect::Save));
+                self.worklist.append(&mut self.held);
                 self.pick_up(turn);
             }
             Event::OperationStarted { task, retry_number } => {

@@ -45,8 +45,8 @@ pub(crate) struct Graph {
     calls: HashMap<TaskNumber, TaskIx>,
     /// The number of the next task of a phase.
     next: u64,
-    /// The numbers of the next tasks of a group's new round.
-    round: Option<Range<u64>>,
+    /// The numbers of the next tasks, where they belong to a group that was built before.
+    block: Option<Range<u64>>,
 }
 
 #[derive(Debug)]
@@ -98,6 +98,8 @@ pub(crate) struct Group {
     pub(crate) end: TaskIx,
     pub(crate) rule: Rule,
     pub(crate) round: u16,
+    /// How many blocks of numbers were taken for tasks that came after it was built.
+    blocks: u16,
     /// The first task that failed in this round.
     pub(crate) failed: Option<TaskIx>,
     /// Operations that are out.
@@ -139,9 +141,9 @@ impl Graph {
         &self.calls
     }
 
-    /// Bits of a number that count the tasks of a round; above them is the number of the
-    /// group's end, and above that, from bit 48, the round.
-    const ROUND_BITS: u32 = 16;
+    /// Bits of a number that count the tasks of a block; above them is the number of the group's
+    /// end, and above that, from bit 48, the number of the block.
+    const BLOCK_BITS: u32 = 16;
 
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
@@ -165,6 +167,16 @@ impl Graph {
 
     pub(crate) fn find(&self, number: TaskNumber) -> Option<TaskIx> {
         self.calls.get(&number).copied()
+    }
+
+    /// Says whether a number is of a phase that has been built.
+    pub(crate) fn has(&self, number: TaskNumber) -> bool {
+        let TaskNumber(number) = number;
+        let own = match number >> 48 {
+            0 => number,
+            _ => (number & ((1 << 48) - 1)) >> Self::BLOCK_BITS,
+        };
+        own < self.next
     }
 
     pub(crate) fn call(&self, task: TaskIx) -> Option<&Call> {
@@ -203,6 +215,7 @@ impl Graph {
             end: ix(first + 1),
             rule,
             round: 0,
+            blocks: 0,
             failed: None,
             running: 0,
             waiting: Vec::new(),
@@ -274,18 +287,35 @@ impl Graph {
         renewed.failed = None;
         renewed.round += 1;
         renewed.tasks = first..first;
-        let round = u64::from(renewed.round);
-        let base = (round << 48) | (self.task(end).number.0 << Self::ROUND_BITS);
         self.task_mut(end).round = self.group(group).round;
-        self.round = Some(base..base + (1 << Self::ROUND_BITS));
+        self.take_block(group);
         let begin = self.push(group, Work::Begin);
         self.group_mut(group).last = vec![begin];
         begin
     }
 
+    /// Adds an empty group that a task of another group waits for, as nothing else does.
+    pub(crate) fn add_group_before(&mut self, task: TaskIx) -> GroupIx {
+        let group = self.task(task).group;
+        self.take_block(group);
+        let before = self.add_group(self.group(group).instance, Rule::Fail);
+        let end = self.group(before).end;
+        self.wait(task, end);
+        before
+    }
+
     /// Gives the tasks that follow numbers of the phase again.
-    pub(crate) fn renewed(&mut self) {
-        self.round = None;
+    pub(crate) fn leave_block(&mut self) {
+        self.block = None;
+    }
+
+    /// Gives the tasks that follow numbers that belong to a group.
+    fn take_block(&mut self, group: GroupIx) {
+        let Group { end, ref mut blocks, .. } = *self.group_mut(group);
+        *blocks += 1;
+        let block = u64::from(*blocks);
+        let base = (block << 48) | (self.task(end).number.0 << Self::BLOCK_BITS);
+        self.block = Some(base..base + (1 << Self::BLOCK_BITS));
     }
 
     /// The tasks of a group that run an operation.
@@ -342,7 +372,7 @@ impl Graph {
 
     fn push(&mut self, group: GroupIx, work: Work) -> TaskIx {
         let task = ix(self.tasks.len());
-        let own = self.round.as_mut().map(Iterator::next);
+        let own = self.block.as_mut().map(Iterator::next);
         let number = match own {
             Some(number) => number.expect("a life has under 65,536 tasks"),
             None => self.next,

@@ -30,6 +30,9 @@ pub struct Row {
     /// The first attempt since the execution was resumed: retries are counted from it.
     #[serde(default)]
     pub resumed_at: u32,
+    /// How often what an earlier attempt may have left was cleared away before a resume.
+    #[serde(default)]
+    pub cleanups: u32,
     /// What the operation returned, where the workflow decides by it later.
     pub result: Option<Value>,
 }

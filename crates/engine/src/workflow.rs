@@ -23,6 +23,7 @@ mod host;
 mod install;
 mod lifecycle;
 mod relationships;
+mod resume;
 mod rollback;
 mod scale;
 mod steps;
@@ -38,6 +39,8 @@ use scale::Scale;
 use update::Updating;
 
 pub(crate) use lifecycle::again;
+pub(crate) use resume::cleanup;
+pub(crate) use steps::Steps;
 
 /// A workflow with its parameters.
 #[derive(Debug)]

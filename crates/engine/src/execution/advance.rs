@@ -80,5 +80,6 @@ impl Execution {
             && self.timers.is_empty()
             && self.ready.is_empty()
             && self.worklist.is_empty()
+            && self.held.is_empty()
     }
 }

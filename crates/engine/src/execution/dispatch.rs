@@ -12,6 +12,9 @@ impl Execution {
 
     pub(super) fn send(&mut self, turn: &mut Turn) {
         if turn.is_replay {
+            // Nothing is sent, but what never will be must not hold up the phase.
+            let graph = &self.graph;
+            self.ready.retain(|task| !graph.is_dead(*task));
             return;
         }
         while self.running.len() < self.settings.max_in_flight.max(1) {

@@ -15,8 +15,12 @@ impl Execution {
         self.finish(ExecutionStatus::Cancelled, None, turn);
     }
 
-    /// Ends the phase, and says whether that was all.
+    /// Ends the phase, and says whether that was all for now.
     pub(super) fn conclude(&mut self, turn: &mut Turn) -> bool {
+        if self.resuming.is_some() && !self.replay.keys().any(|task| !self.graph.has(*task)) {
+            // It was not ended before, so somebody has to hear of it.
+            return true;
+        }
         if self.cancelling.is_some() {
             self.finish_cancelled(turn);
             return true;

@@ -8,6 +8,7 @@ use super::{Execution, Turn};
 use crate::{
     Refusal, Row, Start, TaskState,
     graph::{Rule, TaskIx},
+    workflow::{Steps, cleanup},
 };
 
 /// Which operations of an execution that has ended are run once more.
@@ -40,16 +41,7 @@ impl Execution {
         rows: impl IntoIterator<Item = Row>,
         resume: Resume,
     ) -> Result<Self, Refusal> {
-        let execution = Self::replay(plan, start, rows, Some(resume))?;
-        let reason = if execution.workflow.modification_end(false).is_some() {
-            "its deployment modification was taken back"
-        } else if execution.is_over {
-            "nothing in it can be run once more"
-        } else {
-            return Ok(execution);
-        };
-        let workflow = execution.name;
-        Err(Refusal::NotResumable { workflow, reason })
+        Self::replay(plan, start, rows, Some(resume))
     }
 
     fn replay(
@@ -59,6 +51,10 @@ impl Execution {
         resuming: Option<Resume>,
     ) -> Result<Self, Refusal> {
         let mut execution = Self::start(plan, start)?;
+        if resuming.is_some() && execution.workflow.modification_end(false).is_some() {
+            let reason = "its deployment modification was taken back";
+            return Err(Refusal::NotResumable { workflow: execution.name, reason });
+        }
         execution.replay = rows.into_iter().map(|row| (row.task, row)).collect();
         execution.resuming = resuming;
         // What is done again here was persisted with the rows: nobody needs to hear of it.
@@ -77,7 +73,8 @@ impl Execution {
 
     /// Takes a task from its row.
     pub(super) fn again(&mut self, task: TaskIx, mut row: Row, turn: &mut Turn) {
-        if self.is_reset(task, &row) {
+        let is_reset = self.is_reset(task, &row);
+        if is_reset {
             // An attempt has its number for ever: the next one gets the next.
             let was_made = row.state.is_running() || row.state == TaskState::Failed;
             row.retry_number += u32::from(was_made);
@@ -86,7 +83,19 @@ impl Execution {
             row.not_before = None;
             row.failure = None;
             row.result = None;
+            let has_cleanup = self.cleanup(task).is_some();
+            row.cleanups += u32::from(has_cleanup);
             self.reset.push(row.clone());
+        }
+        let cleanups = row.cleanups - self.call(task).cleanups;
+        if cleanups > 0 {
+            self.clean_up_before(task, cleanups, is_reset);
+            self.call_mut(task).cleanups = row.cleanups;
+            if row.state != TaskState::Pending {
+                // It is taken from its row when it is reached, behind what clears away.
+                self.replay.insert(row.task, row);
+                return;
+            }
         }
         let call = self.call_mut(task);
         call.state = row.state;
@@ -97,8 +106,12 @@ impl Execution {
         call.failure = row.failure;
         call.result = row.result;
         match row.state {
+            // It is reached behind what clears away.
+            TaskState::Pending if cleanups > 0 => {}
             TaskState::Pending => self.ready.push_back(task),
             TaskState::Sent | TaskState::Started => self.join(task),
+            // A sibling had failed: it was not tried again.
+            TaskState::Rescheduled if self.graph.is_dead(task) => {}
             TaskState::Rescheduled => {
                 let due = row.not_before.unwrap_or(row.since);
                 self.call_mut(task).not_before = Some(due);
@@ -117,6 +130,34 @@ impl Execution {
                 }
             }
             TaskState::Dropped => {}
+        }
+    }
+
+    /// What has to be cleared away before a step of an installation is taken once more.
+    fn cleanup(&self, task: TaskIx) -> Option<Steps> {
+        let group = self.graph.group(self.graph.task(task).group);
+        let call = self.call(task);
+        let is_own = group.rule == Rule::Reinstall && call.instance == group.instance;
+        if is_own { cleanup(group.instance, &call.name, &self.world) } else { None }
+    }
+
+    /// Lets a task wait for groups that clear away, one after the other. The last one is new if
+    /// the task was reset just now: it does not begin before somebody hears of it.
+    fn clean_up_before(&mut self, task: TaskIx, count: u32, is_reset: bool) {
+        let mut earlier = None;
+        for left in (0..count).rev() {
+            let Some(steps) = self.cleanup(task) else { return };
+            let group = self.graph.add_group_before(task);
+            steps.extend(&mut self.graph, group);
+            self.graph.seal(group);
+            self.graph.leave_block();
+            let begin = self.graph.group(group).begin;
+            match earlier {
+                _ if left == 0 && is_reset => self.held.push_back(begin),
+                None => self.worklist.push_back(begin),
+                Some(end) => self.graph.wait(begin, end),
+            }
+            earlier = Some(self.graph.group(group).end);
         }
     }
 

@@ -128,6 +128,7 @@ impl Execution {
             state: call.state,
             retry_number: call.retry_number,
             resumed_at: call.resumed_at,
+            cleanups: call.cleanups,
             since: call.since,
             not_before: call.not_before,
             failure: call.failure.clone(),

@@ -6,7 +6,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    Dispatch, Effect, Event, Refusal, Resume, Standing, Task, TaskState,
+    Dispatch, Effect, Event, Modification, Refusal, Resume, Standing, Task, TaskState,
     testkit::{ALL, Act, PlanBuilder, Sim, T0, all_in, ok, start},
 };
 
@@ -738,15 +738,21 @@ fn a_resumed_execution_runs_what_failed_and_what_is_left() {
     sim.resume(Resume::Unfinished).unwrap();
     assert!(sim.told.contains(&"Resuming 'install' workflow execution".to_owned()));
     // It fails as often as before, and then no more.
-    let mut left = 2;
+    let mut left = 3;
     sim.run(|dispatch| {
         left -= i32::from(is_bad(dispatch));
         if is_bad(dispatch) && left >= 0 { Act::Fail(ErrorKind::Recoverable) } else { ok(dispatch) }
     });
     assert_eq!(sim.finish.as_ref().unwrap().status, ExecutionStatus::Terminated);
     assert_eq!(
-        sim.calls[before..before + 4],
-        ["host_1 create#3", "host_1 create#4", "host_1 create#5", "host_1 configure"]
+        sim.calls[before..before + 5],
+        [
+            "host_1 delete",
+            "host_1 create#3",
+            "host_1 create#4",
+            "host_1 create#5",
+            "host_1 configure"
+        ]
     );
     assert!(!sim.calls[before..].iter().any(|call| call.starts_with("other_1")));
     assert!(sim.told.contains(&"Sending task 'p.create' [retry 5/5]".to_owned()));
@@ -757,7 +763,7 @@ fn a_resumed_execution_waits_for_what_is_out_unless_forced() {
     let plan = chain().build();
     for (resume, calls) in [
         (Resume::Unfinished, vec!["host_1 create"]),
-        (Resume::Force, vec!["host_1 create", "host_1 create#1"]),
+        (Resume::Force, vec!["host_1 create", "host_1 delete"]),
     ] {
         let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
         sim.step(Event::Cancel(CancelMode::Force));
@@ -770,12 +776,69 @@ fn a_resumed_execution_waits_for_what_is_out_unless_forced() {
 }
 
 #[test]
-fn what_has_no_way_on_is_not_resumed() {
-    let plan = PlanBuilder::default().node("a", &["create"]).build();
+fn what_a_step_may_have_left_is_cleared_away_at_each_resume() {
+    let plan = PlanBuilder::default().node("a", ALL).build();
     let mut sim = Sim::new(&plan, start("install", &plan, json!({}))).unwrap();
+    let fail_start = |dispatch: &Dispatch| {
+        let short = dispatch.operation_name.rsplit('.').next().unwrap();
+        let is_well = ["create", "configure"].contains(&short);
+        if is_well { ok(dispatch) } else { Act::Fail(ErrorKind::NonRecoverable) }
+    };
+    sim.run(fail_start);
+    for _ in 0..2 {
+        sim.resume(Resume::Unfinished).unwrap();
+        sim.crash();
+        sim.run(fail_start);
+    }
+    sim.resume(Resume::Unfinished).unwrap();
+    sim.crash();
+    sim.settle(0, Act::Succeed(Value::Null));
+    sim.crash();
     sim.run(ok);
+    assert_eq!(
+        sim.calls[2..],
+        [
+            "a_1 start",
+            "a_1 stop",
+            "a_1 start#1",
+            "a_1 stop",
+            "a_1 start#2",
+            "a_1 stop",
+            "a_1 start#3",
+        ]
+    );
+    assert_eq!(sim.states["a_1"], InstanceState::Started);
+    let told = |text: &str| sim.told.iter().filter(|told| *told == text).count();
+    assert_eq!(told("Rolling back prior to resuming install"), 3);
+    assert_eq!(told("Finished rolling back, now resuming install"), 3);
+}
+
+#[test]
+fn an_execution_that_was_cancelled_between_phases_begins_the_next() {
+    let plan = PlanBuilder::default().node("a", &["create", "delete"]).build();
+    let mut start = start("reinstall", &plan, json!({}));
+    start.instances = all_in(&plan, InstanceState::Started);
+    let mut sim = Sim::new(&plan, start).unwrap();
+    sim.step(Event::Cancel(CancelMode::Cancel));
+    sim.settle(0, Act::Succeed(Value::Null));
+    assert_eq!(sim.finish.as_ref().unwrap().status, ExecutionStatus::Cancelled);
+    sim.resume(Resume::Unfinished).unwrap();
+    assert_eq!(sim.states["a_1"], InstanceState::Creating);
+    assert!(sim.told.contains(&"Creating node instance".to_owned()));
+    sim.run(ok);
+    assert_eq!(sim.calls, ["a_1 delete", "a_1 create"]);
+    assert_eq!(sim.finish.unwrap().status, ExecutionStatus::Terminated);
+}
+
+#[test]
+fn a_scaling_that_was_taken_back_is_not_resumed() {
+    let plan = PlanBuilder::default().node("a", ALL).build();
+    let mut start = start("scale", &plan, json!({"scalable_entity_name": "a"}));
+    start.modification = Some(Modification { added: vec!["a_1".to_owned()], removed: Vec::new() });
+    let mut sim = Sim::new(&plan, start).unwrap();
+    sim.run(|_| Act::Fail(ErrorKind::NonRecoverable));
     let refusal = sim.resume(Resume::Unfinished).unwrap_err();
-    let sentence = "failed to resume workflow `install`: nothing in it can be run once more";
+    let sentence = "failed to resume workflow `scale`: its deployment modification was taken back";
     assert_eq!(refusal.to_string(), sentence);
 }
 

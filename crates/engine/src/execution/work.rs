@@ -122,7 +122,7 @@ impl Execution {
                 let begin = self.graph.renew(group);
                 let mut site = Site { graph: &mut self.graph, world: &self.world };
                 again(instance, group, rule, &mut site);
-                self.graph.renewed();
+                self.graph.leave_block();
                 self.worklist.push_back(begin);
             }
             Rule::Note => {
@@ -158,6 +158,7 @@ impl Execution {
                 failure: None,
                 result: None,
                 resumed_at: 0,
+                cleanups: 0,
             }));
         }
         !self.is_closed

@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) retry_number: u32,
     /// The attempt from which retries are counted.
     pub(crate) resumed_at: u32,
+    /// How many groups clear away before it what earlier attempts may have left.
+    pub(crate) cleanups: u32,
     pub(crate) since: Timestamp,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) failure: Option<Failure>,
@@ -178,6 +180,7 @@ impl Call {
             state: TaskState::Pending,
             retry_number: 0,
             resumed_at: 0,
+            cleanups: 0,
             since: Timestamp::UNIX_EPOCH,
             not_before: None,
             failure: None,

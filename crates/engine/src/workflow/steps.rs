@@ -12,7 +12,7 @@ use crate::{
 
 /// A sequence in the making, for one instance.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     pub(super) instance: InstanceIx,
     steps: Vec<Step>,
 }
@@ -88,7 +88,7 @@ impl Steps {
     }
 
     /// Puts the sequence behind what a group has.
-    pub(super) fn extend(self, graph: &mut crate::graph::Graph, group: GroupIx) {
+    pub(crate) fn extend(self, graph: &mut crate::graph::Graph, group: GroupIx) {
         for step in self.steps {
             graph.extend(group, step);
         }

@@ -34,8 +34,8 @@ pub(crate) const TOGETHER: usize = 64;
 /// Something that happened to an execution.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    /// An agent has begun to run an attempt.
-    Started { task: TaskNumber, retry_number: u32 },
+    /// An agent has begun to run an attempt; who tells it wants to know when that is stored.
+    Started { task: TaskNumber, retry_number: u32, stored: oneshot::Sender<()> },
     /// An attempt ended, or could not be dispatched.
     Ended { task: TaskNumber, retry_number: u32, outcome: Outcome },
     /// Somebody wants the execution to end, and to know when that is stored.
@@ -125,7 +125,8 @@ impl Actor {
 
     fn event(&mut self, happening: Happening) -> Event {
         match happening {
-            Happening::Started { task, retry_number } => {
+            Happening::Started { task, retry_number, stored } => {
+                self.awaited.push(stored);
                 Event::OperationStarted { task, retry_number }
             }
             Happening::Ended { task, retry_number, outcome } => {

@@ -57,7 +57,7 @@ async fn outcome(
         viewpoint: Viewpoint::of(dispatch),
     };
     if built_in::has(&dispatch.operation.plugin) {
-        teller.started().await;
+        drop(teller.started().await);
         let result = built_in::run(home, stage, dispatch, &answers).await;
         return Outcome { result, exit: None };
     }
@@ -117,6 +117,7 @@ pub(crate) async fn keep(
         start,
         watermark: 0,
         accepted: false,
+        begun: None,
     };
     let row = attempt::Attempt {
         id,

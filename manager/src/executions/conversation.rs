@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use tracing::{debug, warn};
@@ -55,6 +58,8 @@ pub(crate) struct Attempt {
     pub(crate) watermark: u64,
     /// Whether the agent is known to have accepted it.
     pub(crate) accepted: bool,
+    /// Answered when its start is stored as an event, which comes before what it says.
+    pub(crate) begun: Option<oneshot::Receiver<()>>,
 }
 
 /// How a stretch of the conversation ended.
@@ -77,10 +82,13 @@ pub(crate) struct Teller {
 // === impl Teller ===
 
 impl Teller {
-    /// Tells that the attempt runs. The actor may have ended: a forced end waits for nobody.
-    pub(crate) async fn started(&self) {
+    /// Tells that the attempt runs. The answer comes when that is stored; it fails when the actor
+    /// has ended, since a forced end waits for nobody.
+    pub(crate) async fn started(&self) -> oneshot::Receiver<()> {
         let Self { task, retry_number, .. } = *self;
-        drop(self.happenings.send(Happening::Started { task, retry_number }).await);
+        let (stored, is_stored) = oneshot::channel();
+        drop(self.happenings.send(Happening::Started { task, retry_number, stored }).await);
+        is_stored
     }
 
     /// Tells how the attempt ended.
@@ -267,14 +275,20 @@ async fn keep(
     if upto == attempt.watermark {
         return Ok(None);
     }
+    if runs {
+        attempt.begun = Some(teller.started().await);
+    }
+    if !entries.is_empty()
+        && let Some(begun) = attempt.begun.take()
+    {
+        // It fails when the actor has ended, and nobody tells of the start any more.
+        drop(begun.await);
+    }
     let now = Timestamp::now();
     let ended = end.as_ref().map(|outcome| End { at: now, outcome: told(outcome) });
     let batch = Batch { attempt: attempt.id, upto, entries, end: ended };
     let kept = home.store.ingest(batch, now).await;
     attempt.watermark = kept.map_err(|error| Chain(&error).to_string())?;
-    if runs {
-        teller.started().await;
-    }
     Ok(end)
 }
 

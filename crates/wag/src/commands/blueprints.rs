@@ -21,7 +21,9 @@ pub(super) async fn run(context: &mut Context<'_>, command: Blueprints) -> Resul
             let id = blueprint_id.map_or_else(|| source.id(), Ok)?;
             let parcel = source.pack()?;
             let manager = context.manager().await?;
-            let blueprint = upload(&manager, &source, &id, parcel).await?;
+            // The plan is for `blueprints get`.
+            let uploaded = upload(&manager, &source, &id, parcel).await?;
+            let blueprint = Blueprint { plan_json: String::new(), ..uploaded };
             context.ui.one(&blueprint)
         }
         Blueprints::List => {

@@ -2,56 +2,12 @@
 
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use fs_err as fs;
 use serde_json::{Value, json};
-use waggoner_testkit::{Daemon, Site, cache, cached, python_program, root, run_python};
+use waggoner_testkit::{Daemon, Site, python_program, root, run_python};
 
-const PLUGIN: &str = "cloudify-aws-plugin==3.1.7";
-
-/// Makes the plugin's wagon as its users do: `wagon create` on its sources.
-fn wagon() -> Utf8PathBuf {
-    let made = cached("cloudify-aws-plugin-3.1.7", |folder| {
-        let sources = folder.join("sources");
-        fs::create_dir_all(&sources).unwrap();
-        let pip = |args: &[&str]| Command::new(python_program("pip")).args(args).output().unwrap();
-        let fetched = pip(&[
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--no-binary=:all:",
-            PLUGIN,
-            "--dest",
-            sources.as_str(),
-        ]);
-        assert!(fetched.status.success(), "{}", String::from_utf8_lossy(&fetched.stderr));
-        let archive = only(&sources, ".tar.gz");
-        let bytes = fs::File::open(&archive).unwrap();
-        tar::Archive::new(flate2::read::GzDecoder::new(bytes)).unpack(&sources).unwrap();
-        fs::remove_file(archive).unwrap();
-
-        let programs = python_program("wagon").parent().unwrap().to_owned();
-        let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
-        let created = Command::new(programs.join("wagon"))
-            .args(["create", "-t", "tar.gz", "-o", folder.as_str()])
-            .arg(only(&sources, ""))
-            .env("PATH", path)
-            .env("PIP_CACHE_DIR", cache().join("pip"))
-            .output()
-            .unwrap();
-        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-        fs::remove_dir_all(sources).unwrap();
-    });
-    only(&made, ".wgn")
-}
-
-/// The only entry of a folder with this ending.
-fn only(folder: &Utf8Path, ending: &str) -> Utf8PathBuf {
-    let entries = folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned());
-    let found: Vec<_> = entries.filter(|path| path.as_str().ends_with(ending)).collect();
-    assert_eq!(found.len(), 1, "in {folder}: {found:?}");
-    found[0].clone()
-}
+use crate::wagons::wagon_of;
 
 /// Starts a server that behaves as AWS; returns it with its URL.
 fn aws(folder: &Utf8Path) -> (Daemon, String) {
@@ -76,7 +32,7 @@ fn properties(site: &Site, node: &str) -> Value {
 
 #[test]
 fn the_real_aws_plugin_makes_and_removes_what_a_blueprint_says() {
-    let wagon = wagon();
+    let wagon = wagon_of("cloudify-aws-plugin", "3.1.7");
     let mut site = Site::start_with(&["--task-retry-interval-secs", "1"]);
     let (_server, url) = aws(site.folder());
     // How to reach AWS from this host is the host's own affair, as it would be for anybody there.

@@ -1,15 +1,17 @@
 //! Operations that behave badly: the daemons go on, and the reason is one sentence.
 
-use camino::Utf8PathBuf;
 use fs_err as fs;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
-use waggoner_testkit::{Said, Site, Wag, cache, cached, root};
+use waggoner_testkit::{Said, Site, Wag};
 
-use crate::fixtures::{assert_clear, script_blueprint, site_with_agent};
+use crate::{
+    fixtures::{assert_clear, awkward_blueprint, script_blueprint, site_with_agent},
+    wagons::awkward,
+};
 
 /// How a script's operation has to end.
 enum Ends {
@@ -97,12 +99,7 @@ fn whatever_a_python_operation_does_the_daemons_go_on_and_the_reason_is_told() {
     let wag = site.wag();
     let (wagon, yaml) = awkward(&wag);
     wag.ok(&["plugins", "upload", wagon.as_str(), "--yaml", yaml.as_str()]);
-    let blueprint = script_blueprint(&site, "awkward", "true\n");
-    let text = fs::read_to_string(&blueprint).unwrap();
-    let text = text
-        .replace("types.yaml]", "types.yaml, plugin:awkward-plugin]")
-        .replace("cloudify.nodes.ApplicationModule", "awkward.nodes.App");
-    fs::write(&blueprint, text).unwrap();
+    let blueprint = awkward_blueprint(&site, "awkward");
     site.install("awkward", &blueprint, &[]);
 
     for operation in ["binary", "long_line", "daemon", "fine"] {
@@ -147,24 +144,6 @@ fn run(wag: &Wag, operation: &str) -> Said {
 fn assert_runs(wag: &Wag, operation: &str) {
     let said = run(wag, operation);
     assert_eq!(said.code, 0, "{operation}: {}", said.stderr);
-}
-
-/// The wagon of the awkward plugin and its plugin.yaml, packed once for each of its versions.
-fn awkward(wag: &Wag) -> (Utf8PathBuf, Utf8PathBuf) {
-    let source = root().join("tests/plugins/awkward");
-    let tasks = fs::read_to_string(source.join("awkward/tasks.py")).unwrap();
-    let version = tasks.bytes().fold(0_u64, |sum, byte| sum.rotate_left(5) ^ u64::from(byte));
-    let made = cached(&format!("awkward-{version:x}"), |folder| {
-        // Packing leaves nothing in the project's own folders.
-        let mut command =
-            wag.command(&["plugins", "pack", source.as_str(), "--to", folder.as_str()]);
-        command.env("PIP_CACHE_DIR", cache().join("pip"));
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    });
-    let files = made.read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned());
-    let mut wagons = files.filter(|path| path.extension() == Some("wgn"));
-    (wagons.next().expect("a wagon was packed"), source.join("plugin.yaml"))
 }
 
 /// Ends a process that an operation left behind on purpose.

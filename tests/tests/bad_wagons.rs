@@ -4,7 +4,7 @@ use fs_err as fs;
 use waggoner_testkit::Site;
 
 use crate::fixtures::{
-    assert_clear, header, holdings, script_blueprint, site_with_agent, tar_gz, tar_gz_with,
+    assert_clear, header, holdings, site_with_agent, tar_gz, tar_gz_with, tiny_blueprint,
     tiny_wagon, tiny_wheel, tiny_yaml,
 };
 
@@ -137,13 +137,7 @@ fn a_wagon_for_another_platform_is_kept_for_its_hosts_and_never_run_here() {
     let wag = site.wag();
     let (wagon, yaml) = tiny_wagon(&site.folder().join("wagons"), "win_amd64");
     wag.ok(&["plugins", "upload", wagon.as_str(), "--yaml", yaml.as_str()]);
-    let blueprint = script_blueprint(&site, "foreign", "true\n");
-    let text = fs::read_to_string(&blueprint).unwrap();
-    let text = text
-        .replace("types.yaml]", "types.yaml, plugin:tiny-plugin]")
-        .replace("cloudify.nodes.ApplicationModule", "tiny.nodes.App")
-        .replace("implementation: scripts/create.sh", "implementation: tiny.tiny.create");
-    fs::write(&blueprint, text).unwrap();
+    let blueprint = tiny_blueprint(&site, "foreign");
     site.deploy("foreign", &blueprint, &[]);
     let install = ["executions", "start", "install", "--deployment-id", "foreign"];
     let message = wag.refused(1, &install);

@@ -98,6 +98,44 @@ pub(crate) fn tiny_wagon(folder: &Utf8Path, platform: &str) -> (Utf8PathBuf, Utf
     (wagon, tiny_yaml(folder))
 }
 
+/// The blueprint of [`script_blueprint`], its application of the smallest of plugins.
+pub(crate) fn tiny_blueprint(site: &Site, name: &str) -> Utf8PathBuf {
+    plugin_blueprint(
+        site,
+        name,
+        &[
+            ("types.yaml]", "types.yaml, plugin:tiny-plugin]"),
+            ("cloudify.nodes.ApplicationModule", "tiny.nodes.App"),
+            ("implementation: scripts/create.sh", "implementation: tiny.tiny.create"),
+        ],
+    )
+}
+
+/// The same of the plugin that behaves badly, whose `create` behaves.
+pub(crate) fn awkward_blueprint(site: &Site, name: &str) -> Utf8PathBuf {
+    plugin_blueprint(
+        site,
+        name,
+        &[
+            ("types.yaml]", "types.yaml, plugin:awkward-plugin]"),
+            ("cloudify.nodes.ApplicationModule", "awkward.nodes.App"),
+            ("implementation: scripts/create.sh", "implementation: awkward.awkward.tasks.fine"),
+            ("inputs: {given:", "inputs: {number: 1, given:"),
+        ],
+    )
+}
+
+fn plugin_blueprint(site: &Site, name: &str, changes: &[(&str, &str)]) -> Utf8PathBuf {
+    let blueprint = script_blueprint(site, name, "true\n");
+    let mut text = fs::read_to_string(&blueprint).unwrap();
+    for (before, after) in changes {
+        assert!(text.contains(before), "`{before}` is not in {text}");
+        text = text.replace(before, after);
+    }
+    fs::write(&blueprint, text).unwrap();
+    blueprint
+}
+
 /// Writes the plugin.yaml of the smallest of plugins.
 pub(crate) fn tiny_yaml(folder: &Utf8Path) -> Utf8PathBuf {
     let yaml = folder.join("plugin.yaml");

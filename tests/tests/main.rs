@@ -16,3 +16,5 @@ mod fixtures;
 mod fleet;
 mod follow;
 mod links;
+mod scripts;
+mod wagons;

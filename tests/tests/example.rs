@@ -7,6 +7,8 @@ use fs_err as fs;
 use serde_json::Value;
 use waggoner_testkit::{cache, http_get, program, root};
 
+use crate::fixtures::assert_clear;
+
 /// Runs `wag` as a person would, with a data directory of its own.
 fn wag(data_dir: &Utf8Path, args: &[&str]) -> Output {
     Command::new(program("wag"))
@@ -78,4 +80,52 @@ fn processes_that_name(path: &Utf8Path) -> Vec<String> {
         }
     }
     found
+}
+
+#[test]
+fn up_may_be_repeated_after_any_failure_and_down_takes_back_what_there_is() {
+    let folder = camino_tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let _down = Down(&data_dir);
+    let source = folder.path().join("greeting");
+    fs::create_dir_all(source.join("scripts")).unwrap();
+    let blueprint = source.join("blueprint.yaml");
+    let text = "\
+tosca_definitions_version: cloudify_dsl_1_4
+imports: [cloudify/types/types.yaml]
+node_templates:
+  greeting:
+    type: cloudify.nodes.Root
+    interfaces:
+      cloudify.interfaces.lifecycle:
+        create: {implementation: scripts/greet.sh, executor: central_deployment_agent, max_retries: 0}
+outputs:
+  said: {value: {get_attribute: [greeting, said]}}
+";
+    let up = ["up", blueprint.as_str(), "--output", "json"];
+
+    fs::write(&blueprint, text.replace("cloudify.nodes.Root", "cloudify.nodes.Rot")).unwrap();
+    let refused = wag(&data_dir, &up);
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    assert_clear(&said(&refused), &["cloudify.nodes.Rot", "blueprint.yaml:5:"]);
+
+    fs::write(&blueprint, text).unwrap();
+    fs::write(source.join("scripts/greet.sh"), "#!/bin/sh\necho no greeting >&2\nexit 4\n")
+        .unwrap();
+    let failed = wag(&data_dir, &up);
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    assert_clear(&said(&failed), &["install", "failed"]);
+    assert!(said(&failed).contains("no greeting"), "{}", said(&failed));
+
+    let script = "#!/bin/sh\nctx instance runtime-properties said hello\n";
+    fs::write(source.join("scripts/greet.sh"), script).unwrap();
+    let mended = wag(&data_dir, &up);
+    assert_eq!(mended.status.code(), Some(0), "{}", said(&mended));
+    let answer: Value = serde_json::from_slice(&mended.stdout).unwrap();
+    assert_eq!(answer["outputs"]["said"], "hello", "{answer}");
+
+    let down = wag(&data_dir, &["down", "--purge"]);
+    assert_eq!(down.status.code(), Some(0), "{}", said(&down));
+    assert!(!data_dir.exists());
+    assert_eq!(processes_that_name(&data_dir), Vec::<String>::new());
 }

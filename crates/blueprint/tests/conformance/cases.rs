@@ -137,7 +137,7 @@ impl Case {
             &mut SeededIds::new(1),
         )
         .map_err(|refusal| format!("refused: {refusal}"))?;
-        compare::modifications(&modified, &self.0["result"])
+        modifications(&modified, &self.0["result"])
     }
 
     fn refusal(&self, kind: Kind, code: Option<i32>, message: &str) -> Result<(), String> {
@@ -193,4 +193,15 @@ fn unmerged(merged: &Json) -> String {
     keep("workflows", &|key| key != "install");
     sections.insert("imports".to_owned(), serde_json::json!([TYPES]));
     text.to_string()
+}
+
+/// Compares what a modification adds, removes, extends and reduces.
+fn modifications(ours: &Json, theirs: &Json) -> Result<(), String> {
+    for list in ["added", "removed", "extended", "reduced"] {
+        let key = format!("{list}_and_related");
+        let part =
+            |of: &Json| compare::anonymous(&serde_json::json!({ "node_instances": of[&key] }));
+        compare::plans(&part(ours), &part(theirs)).map_err(|how| format!("{list}: {how}"))?;
+    }
+    Ok(())
 }

@@ -61,7 +61,7 @@ impl Run<'_> {
                     .map_err(|refusal| statement.fault(refusal))?;
             }
             let fetched = match core_types::text(&candidate, version) {
-                Some(text) => Ok(Some(Fetched { text: text.to_owned(), plugin: None })),
+                Some(text) => Ok(Some(Fetched { text: text.into_owned(), plugin: None })),
                 None => self.resolver.fetch(&candidate, &version.suffix()),
             };
             match fetched {

@@ -1,0 +1,142 @@
+//! Where imports are looked for, and what they bring.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use serde_json::{Value as Json, json};
+use waggoner_blueprint::{
+    Blueprint, FetchError, Fetched, Location, Options, PluginImport, PluginLabels, Resolver, parse,
+};
+
+/// Texts by the location they are asked for by; remembers what was asked for.
+#[derive(Default)]
+struct Texts {
+    texts: BTreeMap<&'static str, &'static str>,
+    asked: RefCell<Vec<String>>,
+}
+
+impl Resolver for Texts {
+    fn fetch(&self, location: &Location, version: &str) -> Result<Option<Fetched>, FetchError> {
+        let key = location.to_string();
+        self.asked.borrow_mut().push(format!("{key} {version}"));
+        let plugin = matches!(location, Location::Plugin(_)).then(|| PluginLabels {
+            labels: json!({"origin": ["store"]}).as_object().cloned().expect("it is a dict"),
+            ..PluginLabels::default()
+        });
+        let text = self.texts.get(key.as_str());
+        Ok(text.map(|text| Fetched { text: (*text).to_owned(), plugin }))
+    }
+
+    fn has_file(&self, _: &str) -> bool {
+        false
+    }
+}
+
+impl Texts {
+    fn of(texts: &[(&'static str, &'static str)]) -> Self {
+        Self { texts: texts.iter().copied().collect(), asked: RefCell::default() }
+    }
+
+    /// The plan of a main text at `deploy/main.yaml`.
+    fn plan(&self, version: &str, text: &str) -> Json {
+        let text = format!("tosca_definitions_version: cloudify_dsl_{version}\n{text}");
+        let blueprint = Blueprint { text: &text, location: "deploy/main.yaml" };
+        match parse(blueprint, self, &Options::default()) {
+            Ok(plan) => plan.into_json(),
+            Err(found) => panic!("refused: {found}"),
+        }
+    }
+}
+
+#[test]
+fn a_plugin_is_chosen_by_its_version() {
+    let rows = [
+        ("plugin:aws", "3.1.7", true),
+        ("plugin:aws?version=3.1.7", "3.1.7", true),
+        ("plugin:aws?version=3.1.7", "3.1.8", false),
+        ("plugin:aws?version=>=3.0,<4", "3.1.7", true),
+        ("plugin:aws?version=>=3.0,<4", "4.0", false),
+        ("plugin:aws?version= >=3.0 &distribution=x", "3.1.7", true),
+        ("plugin:aws?version=~=3.1", "3.9", true),
+        ("plugin:aws?version=>=3", "not-a-version", false),
+        ("plugin:aws", "not-a-version", true),
+    ];
+    for (import, version, fits) in rows {
+        let Location::Plugin(plugin) = Location::parse(import) else { panic!("{import}") };
+        assert_eq!(plugin.allows(version), fits, "{import} {version}");
+    }
+    let parsed = Location::parse("plugin:aws?version=>=3&distribution=centos");
+    let expected = PluginImport {
+        name: "aws".to_owned(),
+        version: Some(">=3".to_owned()),
+        distribution: Some("centos".to_owned()),
+    };
+    assert_eq!(parsed, Location::Plugin(expected));
+}
+
+#[test]
+fn every_version_has_cloudifys_own_types() {
+    for version in ["1_3", "1_4", "1_5"] {
+        let plan = Texts::default().plan(version, "imports: [cloudify/types/types.yaml]\n");
+        assert_eq!(plan["workflows"].as_object().unwrap().len(), 15, "{version}");
+        assert_eq!(plan["relationships"].as_object().unwrap().len(), 8, "{version}");
+        let install = plan["workflows"]["install"]["parameters"].as_object().unwrap();
+        assert_eq!(install.len(), 3, "{version}");
+        let is_typed = install["node_ids"]["item_type"] == "node_id";
+        assert_eq!(is_typed, version != "1_3", "{version}");
+    }
+    let url = "imports: ['https://www.getcloudify.org/spec/cloudify/6.3/types.yaml']\n";
+    let texts = Texts::default();
+    for version in ["1_2", "1_3", "1_5"] {
+        let plan = texts.plan(version, url);
+        assert_eq!(plan["workflows"].as_object().unwrap().len(), 15, "{version}");
+    }
+    assert!(texts.asked.borrow().is_empty(), "the types need no network");
+}
+
+#[test]
+fn a_file_is_looked_for_beside_the_one_that_imports_it() {
+    let texts = Texts::of(&[
+        ("deploy/lib/a.yaml", "imports: [b.yaml]\nnode_types: {a: {}}\n"),
+        ("deploy/lib/b.yaml", "imports: [a.yaml]\nnode_types: {b: {derived_from: a}}\n"),
+    ]);
+    let plan = texts.plan("1_3", "imports: [lib/a.yaml]\nnode_templates: {n: {type: b}}\n");
+    assert_eq!(plan["nodes"][0]["type_hierarchy"], json!(["a", "b"]));
+    assert_eq!(*texts.asked.borrow(), ["deploy/lib/a.yaml 1_3", "deploy/lib/b.yaml 1_3"]);
+}
+
+#[test]
+fn what_a_manager_knows_of_a_plugin_replaces_its_labels() {
+    let yaml = "plugins: {p: {executor: central_deployment_agent, package_name: p}}\n\
+                labels: {origin: {values: [text]}}\n";
+    let plan = Texts::of(&[("plugin:p", yaml)]).plan("1_4", "imports: ['plugin:p']\n");
+    assert_eq!(plan["labels"], json!({"origin": {"values": ["store"]}}));
+}
+
+#[test]
+fn an_import_sets_the_properties_of_its_plugins() {
+    let yaml = "plugins:\n  p:\n    executor: central_deployment_agent\n    install: false\n    \
+                properties:\n      region: {type: string}\nnode_types:\n  t:\n    interfaces:\n      \
+                i: {create: p.m.f}\n";
+    let texts = Texts::of(&[("plugin:p", yaml)]);
+    let text = "imports:\n  - plugin:p:\n      region: {get_secret: region}\n\
+                node_templates: {n: {type: t}}\n";
+    let plan = texts.plan("1_5", text);
+    let plugin = &plan["nodes"][0]["plugins"][0];
+    assert_eq!(plugin["properties"]["region"]["value"], json!({"get_secret": "region"}));
+}
+
+#[test]
+fn an_imported_blueprint_brings_its_own_imports_under_its_namespace() {
+    let texts = Texts::of(&[(
+        "blueprint:base",
+        "tosca_definitions_version: cloudify_dsl_1_3\nimports: [cloudify/types/types.yaml]\n\
+         inputs: {port: {default: 80}}\nnode_templates:\n  web:\n    type: \
+         cloudify.nodes.WebServer\n    properties: {port: {get_input: port}}\n",
+    )]);
+    let plan = texts.plan("1_3", "imports: ['ns--blueprint:base']\n");
+    assert_eq!(plan["nodes"][0]["name"], "ns--web");
+    assert_eq!(plan["nodes"][0]["type"], "cloudify.nodes.WebServer");
+    assert_eq!(plan["nodes"][0]["properties"]["port"], json!({"get_input": "ns--port"}));
+    assert_eq!(plan["imported_blueprints"], json!(["base"]));
+    assert_eq!(plan["namespaces_mapping"], json!({"ns": "base"}));
+}

@@ -138,9 +138,11 @@ impl Graph {
         &self.calls
     }
 
-    /// Bits of a number that count the tasks of a block; above them is the number of the group's
-    /// end, and above that, from bit 48, the number of the block.
-    const BLOCK_BITS: u32 = 16;
+    // The number of a task that came after its group was built: 20 bits that count the tasks of
+    // a block, 32 bits of the number of the group's end, 11 bits of the number of the block.
+    const BLOCK_BITS: u32 = 20;
+    const END_BITS: u32 = 52;
+    const MOST_BLOCKS: u16 = (1 << 11) - 1;
 
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
@@ -169,9 +171,9 @@ impl Graph {
     /// Says whether a number is of a phase that has been built.
     pub(crate) fn has(&self, number: TaskNumber) -> bool {
         let TaskNumber(number) = number;
-        let own = match number >> 48 {
+        let own = match number >> Self::END_BITS {
             0 => number,
-            _ => (number & ((1 << 48) - 1)) >> Self::BLOCK_BITS,
+            _ => (number & ((1 << Self::END_BITS) - 1)) >> Self::BLOCK_BITS,
         };
         own < self.next
     }
@@ -301,6 +303,11 @@ impl Graph {
         before
     }
 
+    /// Says whether a group can still get tasks after it was built.
+    pub(crate) fn has_blocks(&self, group: GroupIx) -> bool {
+        self.group(group).blocks < Self::MOST_BLOCKS
+    }
+
     /// Gives the tasks that follow numbers of the phase again.
     pub(crate) fn leave_block(&mut self) {
         self.block = None;
@@ -311,7 +318,7 @@ impl Graph {
         let Group { end, ref mut blocks, .. } = *self.group_mut(group);
         *blocks += 1;
         let block = u64::from(*blocks);
-        let base = (block << 48) | (self.task(end).number.0 << Self::BLOCK_BITS);
+        let base = (block << Self::END_BITS) | (self.task(end).number.0 << Self::BLOCK_BITS);
         self.block = Some(base..base + (1 << Self::BLOCK_BITS));
     }
 
@@ -329,7 +336,7 @@ impl Graph {
         let task = ix(self.tasks.len());
         let own = self.block.as_mut().map(Iterator::next);
         let number = match own {
-            Some(number) => number.expect("a life has under 65,536 tasks"),
+            Some(number) => number.expect("a life has under a million tasks"),
             None => self.next,
         };
         self.next += u64::from(own.is_none());

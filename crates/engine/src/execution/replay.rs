@@ -137,7 +137,9 @@ impl Execution {
     fn cleanup(&self, task: TaskIx) -> Option<Steps> {
         let group = self.graph.group(self.graph.task(task).group);
         let call = self.call(task);
-        let is_own = group.rule == Rule::Reinstall && call.instance == group.instance;
+        let is_own = group.rule == Rule::Reinstall
+            && call.instance == group.instance
+            && self.graph.has_blocks(self.graph.task(task).group);
         if is_own { cleanup(group.instance, &call.name, &self.world) } else { None }
     }
 
@@ -174,16 +176,14 @@ impl Execution {
 
     /// Says whether the execution went on after the failure of a task.
     fn went_on(&self, task: TaskIx) -> bool {
-        let group = self.graph.group(self.graph.task(task).group);
-        let was_renewed = || {
-            let end = self.graph.task(group.end).number;
-            let was_closed = |row: &Row| row.state == TaskState::Dropped;
-            self.has_lives(group.round) && !self.replay.get(&end).is_some_and(was_closed)
-        };
+        let of_task = self.graph.task(task).group;
+        let group = self.graph.group(of_task);
         match group.rule {
             _ if self.call(task).handler.passes_over() => true,
             Rule::Note => true,
-            Rule::Reinstall | Rule::Uninstall => was_renewed(),
+            Rule::Reinstall | Rule::Uninstall => {
+                self.has_lives(of_task) && !self.was_closed(of_task)
+            }
             Rule::Fail => false,
         }
     }

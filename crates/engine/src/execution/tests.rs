@@ -831,6 +831,23 @@ fn an_execution_that_was_cancelled_between_phases_begins_the_next() {
 }
 
 #[test]
+fn a_cancel_ends_only_the_round_of_a_life_that_it_met() {
+    let plan = PlanBuilder::default().node("a", &["create"]).build();
+    let mut start = start("install", &plan, json!({}));
+    start.settings.subgraph_retries = 2;
+    let mut sim = Sim::new(&plan, start).unwrap();
+    sim.settle(0, Act::Fail(ErrorKind::NonRecoverable));
+    sim.step(Event::Cancel(CancelMode::Cancel));
+    sim.settle(0, Act::Fail(ErrorKind::NonRecoverable));
+    assert_eq!(sim.finish.as_ref().unwrap().status, ExecutionStatus::Cancelled);
+    sim.resume(Resume::Unfinished).unwrap();
+    sim.crash();
+    sim.run(ok);
+    assert_eq!(sim.calls, ["a_1 create", "a_1 create", "a_1 create#1"]);
+    assert_eq!(sim.finish.unwrap().status, ExecutionStatus::Terminated);
+}
+
+#[test]
 fn a_scaling_that_was_taken_back_is_not_resumed() {
     let plan = PlanBuilder::default().node("a", ALL).build();
     let mut start = start("scale", &plan, json!({"scalable_entity_name": "a"}));

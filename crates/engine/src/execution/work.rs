@@ -7,9 +7,6 @@ use crate::{
     workflow::{Site, again},
 };
 
-/// How often a life may begin again at most: what the numbers of its tasks have room for.
-const MOST_ROUNDS: u16 = i16::MAX.unsigned_abs();
-
 // === impl Execution ===
 
 impl Execution {
@@ -114,10 +111,10 @@ impl Execution {
 
     /// Decides what becomes of a group that has failed and is still.
     fn bury(&mut self, group: GroupIx, turn: &mut Turn) {
-        let Group { rule, round, instance, end, failed, .. } = *self.graph.group(group);
+        let Group { rule, instance, end, failed, .. } = *self.graph.group(group);
         match rule {
             Rule::Reinstall | Rule::Uninstall
-                if self.has_lives(round) && self.may_renew(group, turn) =>
+                if self.has_lives(group) && self.may_renew(group, turn) =>
             {
                 let begin = self.graph.renew(group);
                 let mut site = Site { graph: &mut self.graph, world: &self.world };
@@ -133,20 +130,31 @@ impl Execution {
         }
     }
 
-    /// Says whether a group may begin another round after this one.
-    pub(super) fn has_lives(&self, round: u16) -> bool {
+    /// Says whether a group may begin another round after this one; for ever means some 2,000
+    /// times.
+    pub(super) fn has_lives(&self, group: GroupIx) -> bool {
+        let round = self.graph.group(group).round;
         let total = self.settings.subgraph_retries;
-        round < MOST_ROUNDS && (total < 0 || i64::from(round) < total)
+        self.graph.has_blocks(group) && (total < 0 || i64::from(round) < total)
+    }
+
+    /// Says whether a row tells that this round of a group was its last because of a close.
+    pub(super) fn was_closed(&self, group: GroupIx) -> bool {
+        let Group { end, round, .. } = *self.graph.group(group);
+        let row = self.replay.get(&self.graph.task(end).number);
+        row.is_some_and(|row| {
+            row.state == TaskState::Dropped && row.retry_number == u32::from(round)
+        })
     }
 
     /// A group that is not renewed because the execution is closing keeps that, in a row of its
     /// end: closing depends on the clock, and a restore has to decide the same.
     fn may_renew(&mut self, group: GroupIx, turn: &mut Turn) -> bool {
-        let end = self.graph.group(group).end;
-        let task = self.graph.task(end).number;
-        if self.replay.remove(&task).is_some_and(|row| row.state == TaskState::Dropped) {
+        if self.was_closed(group) {
             return false;
         }
+        let end = self.graph.group(group).end;
+        let task = self.graph.task(end).number;
         if self.is_closed {
             let since = turn.now;
             turn.effects.push(Effect::Save(Row {

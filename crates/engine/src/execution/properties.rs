@@ -327,8 +327,11 @@ proptest! {
         mut case in cases(),
         crashes in prop::collection::vec(any::<bool>(), 30),
     ) {
-        // With a limit the order of the queue is luck, and with failures luck decides.
-        case.start.settings.max_in_flight = 256;
+        // With a limit the order of the queue is luck, and with failures luck would decide.
+        if case.failing > 0 {
+            case.start.settings.max_in_flight = 256;
+        }
+        let is_ordered = case.start.settings.max_in_flight == 256;
         let mut quiet = case.sim();
         let mut crashed = case.sim();
         for step in 0..ENDLESS {
@@ -340,7 +343,9 @@ proptest! {
             }
             case.next(&mut quiet);
             case.next(&mut crashed);
-            prop_assert_eq!(quiet.rows.keys().collect::<Vec<_>>(), crashed.rows.keys().collect::<Vec<_>>());
+            if is_ordered {
+                prop_assert!(quiet.rows.keys().eq(crashed.rows.keys()));
+            }
         }
         prop_assert_eq!(&quiet.finish, &crashed.finish);
         prop_assert_eq!(&quiet.states, &crashed.states);

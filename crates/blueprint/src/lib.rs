@@ -1,7 +1,7 @@
 //! Blueprint text and its imports to a plan, and the plan to a deployment; intrinsic functions.
 //!
 //! ```text
-//! Blueprint ──parse──► Plan ──prepare_deployment──► DeploymentPlan ──evaluate──► values
+//! Blueprint ──parse──► Plan ──prepare_deployment──► deployment plan ──evaluate──► values
 //!     ▲                              ▲                                  ▲
 //!  Resolver: brings imports       inputs, Ids                     Storage: what runs
 //! ```

@@ -25,7 +25,7 @@ pub(crate) struct Tree {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// Anything but text, lists and maps; `&str` names a timestamp.
+    /// Null, a boolean or a number.
     Plain(Json),
     Timestamp(String),
     Str(String),

@@ -16,9 +16,20 @@ pub(crate) trait Evaluate {
     /// that calls. What the result holds is evaluated in `spot`, which may be changed.
     fn call(&mut self, call: &Call, raw: &Json, spot: &mut Spot) -> Result<Json, Refusal>;
 
-    /// How deep the evaluation is.
-    fn depth(&mut self) -> &mut usize;
+    /// What the evaluation has cost so far.
+    fn effort(&mut self) -> &mut Effort;
 }
+
+/// The cost of an evaluation: values that hold each other twice double with every step.
+#[derive(Debug, Default)]
+pub(crate) struct Effort {
+    depth: usize,
+    /// About how many bytes the results of functions had.
+    bytes: usize,
+}
+
+/// The most bytes of results in one evaluation: of a plan, or of a value at run time.
+const MOST_BYTES: usize = 64 << 20;
 
 /// Evaluates a value and all it holds.
 pub(crate) fn value(
@@ -26,12 +37,12 @@ pub(crate) fn value(
     value: Json,
     spot: &Spot,
 ) -> Result<Json, Refusal> {
-    if *evaluator.depth() >= MOST {
+    if evaluator.effort().depth >= MOST {
         return Err(too_deep(spot));
     }
-    *evaluator.depth() += 1;
+    evaluator.effort().depth += 1;
     let result = nested(evaluator, value, spot);
-    *evaluator.depth() -= 1;
+    evaluator.effort().depth -= 1;
     result
 }
 
@@ -68,12 +79,29 @@ fn nested(evaluator: &mut dyn Evaluate, value: Json, spot: &Spot) -> Result<Json
         children(evaluator, &mut value, &spot)?;
         let Some(call) = Call::parse(&value)? else { return Ok(value) };
         let result = evaluator.call(&call, &value, &mut spot)?;
+        evaluator.effort().bytes += size(&result);
+        if evaluator.effort().bytes > MOST_BYTES {
+            let message = format!("`{}` makes values of more than {MOST_BYTES} bytes", spot.path);
+            return Err(Refusal::new(Kind::RecursionLimit, message));
+        }
         if turn > 0 && result == value {
             return Ok(result);
         }
         value = result;
     }
     Err(too_deep(&spot))
+}
+
+/// About how many bytes a value has.
+fn size(value: &Json) -> usize {
+    match value {
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(size).sum::<usize>() + 8,
+        Json::Object(object) => {
+            object.iter().map(|(key, value)| key.len() + size(value)).sum::<usize>() + 8
+        }
+        _ => 8,
+    }
 }
 
 fn may_hold_function(value: &Json) -> bool {

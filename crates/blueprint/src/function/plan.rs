@@ -8,7 +8,7 @@ use super::{
     Name,
     call::{Call, is_function},
     context::{Context, Part, Spot},
-    evaluate::{self, Evaluate},
+    evaluate::{self, Effort, Evaluate},
     lookup::{self, Lost},
     pure,
     scan::{self, Visit},
@@ -28,14 +28,17 @@ struct PlanTime {
     leaves_all: bool,
     /// Whether something was left in the inputs of the operation at hand.
     left: bool,
-    depth: usize,
+    effort: Effort,
 }
 
 /// Replaces in a plan what can be evaluated before anything runs; operations with something
 /// left are marked.
 pub(crate) fn fill_in(plan: &mut Json, leave_all: bool) -> Result<(), Refusal> {
     let known = Known::of(plan);
-    scan::plan(plan, &mut PlanTime { known, leaves_all: leave_all, left: false, depth: 0 })
+    scan::plan(
+        plan,
+        &mut PlanTime { known, leaves_all: leave_all, left: false, effort: Effort::default() },
+    )
 }
 
 // === impl Known ===
@@ -158,8 +161,8 @@ impl Evaluate for PlanTime {
         }
     }
 
-    fn depth(&mut self) -> &mut usize {
-        &mut self.depth
+    fn effort(&mut self) -> &mut Effort {
+        &mut self.effort
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     Name,
     call::{self, Call, is_function},
     context::{Context, Spot},
-    evaluate::{self, Evaluate},
+    evaluate::{self, Effort, Evaluate},
     instance, lookup, plan, pure, python_text,
 };
 use crate::{Kind, Refusal, Storage};
@@ -20,7 +20,7 @@ pub(crate) struct RunTime<'s> {
     instances: HashMap<String, Rc<Json>>,
     of_node: HashMap<String, Rc<Vec<Rc<Json>>>>,
     secrets: HashMap<String, String>,
-    depth: usize,
+    effort: Effort,
 }
 
 // === impl RunTime ===
@@ -33,7 +33,7 @@ impl<'s> RunTime<'s> {
             instances: HashMap::new(),
             of_node: HashMap::new(),
             secrets: HashMap::new(),
-            depth: 0,
+            effort: Effort::default(),
         }
     }
 
@@ -191,8 +191,8 @@ impl Evaluate for RunTime<'_> {
         }
     }
 
-    fn depth(&mut self) -> &mut usize {
-        &mut self.depth
+    fn effort(&mut self) -> &mut Effort {
+        &mut self.effort
     }
 }
 

@@ -103,7 +103,9 @@ impl Run<'_> {
             findings: &mut *self.findings,
             depth: self.depth + 1,
         };
-        super::resolve(&mut inner, &fetched.text, &name).map(|merged| merged.tree.settled())
+        let mut tree = super::resolve(&mut inner, &fetched.text, &name)?.tree;
+        tree.settle();
+        Ok(tree)
     }
 }
 
@@ -111,28 +113,15 @@ impl Run<'_> {
 
 impl Tree {
     /// Forgets which parts were prefixed, so that the next namespace comes on top.
-    fn settled(mut self) -> Self {
+    fn settle(&mut self) {
         self.namespace = None;
         self.is_done = false;
         self.is_prefixed = false;
         match &mut self.value {
-            Content::List(items) => {
-                for item in items {
-                    *item =
-                        std::mem::replace(item, Self::of_json(Json::Null, item.place)).settled();
-                }
-            }
-            Content::Map(fields) => {
-                for field in fields.values_mut() {
-                    let place = field.value.place;
-                    let value =
-                        std::mem::replace(&mut field.value, Self::of_json(Json::Null, place));
-                    field.value = value.settled();
-                }
-            }
-            _ => {}
+            Content::List(items) => items.iter_mut().for_each(Self::settle),
+            Content::Map(fields) => fields.values_mut().for_each(|field| field.value.settle()),
+            Content::Plain(_) | Content::Timestamp(_) | Content::Str(_) => {}
         }
-        self
     }
 }
 

@@ -36,7 +36,7 @@ impl Keep for Fresh {
 }
 
 /// The most instances of one deployment, so that factors that multiply end somewhere.
-const MOST: usize = 1_000_000;
+const MOST: usize = 100_000;
 
 // === impl Making ===
 

@@ -223,7 +223,7 @@ fn is_of(relationship: &Json, types: &[&str]) -> bool {
 }
 
 /// The most instances of one node or group: more would not fit their ids, nor a machine.
-const MOST: u64 = 1_000_000;
+const MOST: u64 = 100_000;
 
 fn count(name: &str, given: &Json) -> Result<u64, Refusal> {
     let wrong = || {

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{Kind, Refusal};
 
+/// The most relationships between the instances of one deployment: all to all multiplies.
+const MOST: usize = 1_000_000;
+
 // === impl Making ===
 
 impl Making<'_> {
@@ -26,6 +29,7 @@ impl Making<'_> {
         }
         let chosen = previous.map(chosen).unwrap_or_default();
         let none = vec![];
+        let mut drawn = 0;
         let plan: &PlanGraph = self.plan;
         for (source, target, relation) in plan.connections() {
             let connection = relation.connection()?;
@@ -45,14 +49,17 @@ impl Making<'_> {
                 }
                 (Connection::AllToOne, None) => {
                     let one = one_target(&chosen, source, target, relation, targets)?;
-                    self.connect(sources, &[&one], relation);
+                    self.connect(sources, &[&one], relation, &mut drawn)?;
                 }
-                (Connection::AllToAll, None) => self.connect(sources, targets, relation),
+                (Connection::AllToAll, None) => {
+                    self.connect(sources, targets, relation, &mut drawn)?;
+                }
                 (Connection::AllToAll, Some(group)) => {
                     let sources = by_group(contained, sources, group);
                     let targets = by_group(contained, targets, group);
                     for (group, sources) in sources {
-                        self.connect(&sources, targets.get(group).unwrap_or(&none), relation);
+                        let targets = targets.get(group).unwrap_or(&none);
+                        self.connect(&sources, targets, relation, &mut drawn)?;
                     }
                 }
             }
@@ -60,12 +67,25 @@ impl Making<'_> {
         Ok(())
     }
 
-    fn connect(&mut self, sources: &[&str], targets: &[&str], relation: &Relation) {
+    /// Draws every link from `sources` to `targets`; `drawn` counts those of the deployment.
+    fn connect(
+        &mut self,
+        sources: &[&str],
+        targets: &[&str],
+        relation: &Relation,
+        drawn: &mut usize,
+    ) -> Result<(), Refusal> {
+        *drawn = drawn.saturating_add(sources.len().saturating_mul(targets.len()));
+        if *drawn > MOST {
+            let message = format!("the deployment has more than {MOST} relationships");
+            return Err(Refusal::new(Kind::Runtime, message));
+        }
         for source in sources {
             for target in targets {
                 self.made.link(source, target, Link::new(relation, target));
             }
         }
+        Ok(())
     }
 }
 

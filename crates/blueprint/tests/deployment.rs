@@ -1,0 +1,88 @@
+//! From a plan to a deployment: inputs, and what costs too much.
+
+use std::fmt::Write;
+
+use serde_json::{Value as Json, json};
+use waggoner_blueprint::{
+    Blueprint, Kind, NoImports, Options, Plan, Refusal, Request, SeededIds, parse,
+    prepare_deployment,
+};
+
+fn plan(text: &str) -> Plan {
+    let text = format!("tosca_definitions_version: cloudify_dsl_1_4\n{text}");
+    let blueprint = Blueprint { text: &text, location: "main.yaml" };
+    parse(blueprint, &NoImports, &Options::default()).expect("the blueprint is fine")
+}
+
+fn prepared(text: &str, inputs: &Json) -> Result<Json, Refusal> {
+    let inputs = inputs.as_object().cloned().unwrap_or_default();
+    let request = Request { inputs, ..Request::default() };
+    prepare_deployment(&plan(text), request, &mut SeededIds::new(7))
+}
+
+#[test]
+fn inputs_are_filled_in_or_told_in_one_sentence() {
+    let text = "inputs:\n  port: {type: integer}\n  host: {default: here}\n\
+                outputs:\n  url: {value: {concat: [{get_input: host}, ':', {get_input: port}]}}\n";
+    let deployment = prepared(text, &json!({"port": 80})).unwrap();
+    assert_eq!(deployment["outputs"]["url"]["value"], "here:80");
+    for (inputs, kind, sentence) in [
+        (json!({}), Kind::MissingInput, "the deployment needs a value for the input `port`"),
+        (
+            json!({"port": 80, "hots": 1}),
+            Kind::UnknownInput,
+            "the blueprint has no input `hots`, only: port, host; did you mean `host`?",
+        ),
+        (
+            json!({"port": "eighty"}),
+            Kind::Parsing,
+            "the input `port` is of type `integer`, yet its value is `\"eighty\"`",
+        ),
+    ] {
+        let refusal = prepared(text, &inputs).unwrap_err();
+        assert_eq!((refusal.kind, refusal.message.as_str()), (kind, sentence));
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_instances() {
+    let text = "node_types: {t: {}}\nnode_templates:\n  n:\n    type: t\n    capabilities: \
+                {scalable: {properties: {default_instances: 3}}}\n";
+    let ids = |deployment: &Json| -> Vec<String> {
+        let instances = deployment["node_instances"].as_array().unwrap().iter();
+        instances.map(|instance| instance["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = ids(&prepared(text, &json!({})).unwrap());
+    assert_eq!(first, ids(&prepared(text, &json!({})).unwrap()));
+    assert_eq!(first.len(), 3);
+    assert!(first.iter().all(|id| id.len() == "n_123456".len()));
+}
+
+#[test]
+fn values_that_double_with_every_step_are_refused() {
+    let mut text =
+        "node_types:\n  t:\n    properties:\n      p0: {default: 0123456789}\n".to_owned();
+    for at in 1..40 {
+        let before = at - 1;
+        let call = format!("{{get_property: [SELF, p{before}]}}");
+        writeln!(text, "      p{at}: {{default: {{concat: [{call}, {call}]}}}}").unwrap();
+    }
+    text += "node_templates: {n: {type: t}}\n";
+    let refusal = prepared(&text, &json!({})).unwrap_err();
+    assert_eq!(refusal.kind, Kind::RecursionLimit);
+}
+
+#[test]
+fn functions_that_lead_to_each_other_are_refused() {
+    let text = "node_types: {t: {properties: {a: {}, b: {}}}}\nnode_templates:\n  n:\n    type: t\n    \
+                properties:\n      a: {get_property: [SELF, b]}\n      b: {get_property: [SELF, a]}\n";
+    assert_eq!(prepared(text, &json!({})).unwrap_err().kind, Kind::RecursionLimit);
+}
+
+#[test]
+fn more_instances_than_a_machine_holds_are_refused() {
+    let text = "node_types: {t: {}}\nnode_templates:\n  n:\n    type: t\n    capabilities: \
+                {scalable: {properties: {default_instances: 100000000}}}\n";
+    let refusal = prepared(text, &json!({})).unwrap_err();
+    assert_eq!(refusal.message, "`n` is to have 100000000 instances, at most 100000");
+}

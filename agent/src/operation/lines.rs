@@ -119,16 +119,22 @@ impl Stream {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end + 1);
             self.begun.extend_from_slice(line);
+            self.cut(&mut lines);
             lines.push(std::mem::take(&mut self.begun));
             bytes = rest;
         }
         self.begun.extend_from_slice(bytes);
+        self.cut(&mut lines);
+        lines
+    }
+
+    /// Takes whole pieces off a line that is too long.
+    fn cut(&mut self, lines: &mut Vec<Vec<u8>>) {
         while self.begun.len() > LONGEST {
             let end = boundary(&self.begun);
             let rest = self.begun.split_off(end);
             lines.push(std::mem::replace(&mut self.begun, rest));
         }
-        lines
     }
 }
 
@@ -188,6 +194,15 @@ mod tests {
             lines.iter().all(|line| line.len() <= LONGEST && std::str::from_utf8(line).is_ok())
         );
         assert_eq!([lines.concat(), stream.begun].concat(), text.as_bytes());
+    }
+
+    #[test]
+    fn a_line_that_comes_at_once_is_cut_like_one_that_comes_bit_by_bit() {
+        let mut stream = Stream::default();
+        let text = format!("{}\n", "x".repeat(3 * LONGEST + 7));
+        let lines = stream.lines(text.as_bytes());
+        let lengths: Vec<_> = lines.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [LONGEST, LONGEST, LONGEST, 8]);
     }
 
     #[test]

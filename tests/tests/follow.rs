@@ -37,6 +37,7 @@ fn log_lines_are_there_while_the_operation_still_runs() {
 
     let before = wag.messages("slow");
     let position = |text: &str| before.iter().position(|message| message.contains(text));
+    assert!(position("Task started").unwrap() < position("Process created").unwrap());
     assert!(position("asked for by ctx").unwrap() < position("said aloud").unwrap());
     assert!(position("said aloud").unwrap() < position("and gone").unwrap());
 }

@@ -1,6 +1,6 @@
 //! Generated blueprints mean the same to the stock `dsl_parser` and to us.
 //!
-//! `WAGGONER_DSL_PARSER` names a Python that has `cloudify-common[dispatcher]==7.0.5`; without
+//! `WAGGONER_ORACLE_PYTHON` names a Python that has `cloudify-common==7.0.5`; without
 //! it nothing is compared. `WAGGONER_DIFFERENTIAL=2000` asks for that many blueprints.
 
 #[path = "conformance/compare.rs"]
@@ -69,8 +69,8 @@ fn is_own_fault(answer: &Json) -> bool {
 #[test]
 #[expect(clippy::print_stderr, reason = "a reader wants to know that nothing was compared")]
 fn generated_blueprints_mean_the_same() {
-    let Some(python) = env::var_os("WAGGONER_DSL_PARSER") else {
-        eprintln!("nothing compared: set WAGGONER_DSL_PARSER to a Python with cloudify-common");
+    let Some(python) = env::var_os("WAGGONER_ORACLE_PYTHON") else {
+        eprintln!("nothing compared: set WAGGONER_ORACLE_PYTHON to a Python with cloudify-common");
         return;
     };
     let count = env::var("WAGGONER_DIFFERENTIAL").unwrap_or_else(|_| COUNT.to_owned());

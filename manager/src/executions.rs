@@ -30,6 +30,7 @@ mod built_in;
 pub(crate) mod context;
 pub(crate) mod conversation;
 pub(crate) mod evaluate;
+mod outcome;
 pub(crate) mod prepare;
 mod rest;
 mod shapes;

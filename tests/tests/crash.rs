@@ -88,6 +88,50 @@ fn an_asked_for_stop_is_clean() {
 }
 
 #[test]
+fn however_often_the_manager_is_killed_nothing_is_lost_and_nothing_happens_twice() {
+    let mut site = Site::start_with(&["--task-retries", "0"]);
+    // Some run, the others wait.
+    site.agent_with("host", "host", &["--slots", "8"], &[]);
+    let wag = site.wag();
+    let runs = site.folder().join("runs");
+    let script = format!(
+        "#!/bin/sh\nset -eu\nme=$(ctx instance id)\necho $me >> {runs}\nsleep 0.5\n\
+         for line in 1 2 3; do echo \"line $line of $me\"; done\n\
+         ctx instance runtime-properties said \"$me\"\n"
+    );
+    let blueprint = script_blueprint(&site, "tried", &script);
+    site.deploy("tried", &blueprint, &["count=40"]);
+    let execution = wag.start_execution("install", "tried");
+    let begun = || fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    for life in 1..=6 {
+        eventually("some more to run", || match begun() {
+            count if count > 6 * life => Ok(()),
+            count => Err(count),
+        });
+        site.crash_manager();
+    }
+    let ended = wag.await_end(&execution);
+    assert_eq!(ended["status"], "terminated", "{ended}");
+
+    let instances = wag.items(&["node-instances", "list", "-d", "tried", "--node", "app"]);
+    let mut ids: Vec<_> = instances.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    let text = fs::read_to_string(&runs).unwrap();
+    let mut ran: Vec<_> = text.lines().collect();
+    ran.sort_unstable();
+    assert_eq!(ran, ids);
+    let messages = wag.messages("tried");
+    for instance in &instances {
+        assert_eq!(instance["runtime_properties"]["said"], instance["id"], "{instance}");
+        for line in 1..=3 {
+            let line = format!("<out> line {line} of {}", instance["id"].as_str().unwrap());
+            let count = messages.iter().filter(|message| **message == line).count();
+            assert_eq!(count, 1, "{line}");
+        }
+    }
+}
+
+#[test]
 fn an_agent_that_is_killed_leaves_an_honest_end() {
     let mut site = site_with_agent();
     let wag = site.wag();

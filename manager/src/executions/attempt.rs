@@ -18,6 +18,7 @@ use crate::{
         built_in,
         conversation::{Attempt, Teller, converse},
         evaluate::Viewpoint,
+        outcome::heard,
         prepare::{Ready, attempt_id, prepare},
     },
     home::Home,
@@ -60,6 +61,14 @@ async fn outcome(
         drop(teller.started().await);
         let result = built_in::run(home, stage, dispatch, &answers).await;
         return Outcome { result, exit: None };
+    }
+    // The last manager stored how it ended, and was gone before the execution heard of it.
+    let id = attempt_id(stage.operation(dispatch.task.0, dispatch.retry_number));
+    if dispatch.again
+        && let Ok(held) = home.store.attempt(id).await
+        && let Some(outcome) = held.outcome.as_ref().and_then(heard)
+    {
+        return outcome;
     }
     let attempt = tokio::select! {
         attempt = begin(home, stage, dispatch, &answers) => attempt,

@@ -30,7 +30,7 @@ use waggoner_types::{
 };
 
 use crate::{
-    executions::{actor::Happening, answers::Answers},
+    executions::{actor::Happening, answers::Answers, outcome::told},
     fleet::{AgentKey, Link},
     home::Home,
 };
@@ -317,19 +317,4 @@ fn entry(origin: &Arc<Origin>, record: Record) -> Kept {
     };
     let origin = Arc::clone(origin);
     Kept::Entry(Entry { origin, time, kind, message, causes: Vec::new(), sequence })
-}
-
-/// An outcome as it is kept with its attempt.
-pub(crate) fn told(outcome: &Outcome) -> serde_json::Value {
-    match &outcome.result {
-        Ok(result) => serde_json::json!({ "result": result }),
-        Err(error) => serde_json::json!({
-            "error": {
-                "type": error.exception_type,
-                "message": error.message,
-                "traceback": error.traceback,
-                "causes": error.causes,
-            },
-        }),
-    }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong, who can help, and what the command ends with.
 
-use std::{error, fmt, io};
+use std::io;
 
 use camino::Utf8PathBuf;
 
@@ -78,10 +78,6 @@ pub enum Error {
     WhichDeployment(String),
 }
 
-/// Prints an error and its causes on one line, outermost first.
-#[derive(Debug)]
-pub(crate) struct Chain<'a>(pub &'a dyn error::Error);
-
 // === impl Error ===
 
 impl Error {
@@ -152,18 +148,4 @@ fn first_line(text: &str) -> Option<String> {
     let mut lines = text.lines();
     let first = lines.next()?.to_owned();
     Some(if lines.next().is_some() { first + " …" } else { first })
-}
-
-// === impl Chain ===
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
-    }
 }

@@ -93,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::error::Chain;
+    use waggoner_types::Chain;
 
     fn joined(files: &[Utf8PathBuf], pairs: &[&str]) -> Value {
         let pairs: Vec<_> = pairs.iter().map(|pair| (*pair).to_owned()).collect();

@@ -9,10 +9,11 @@ use anstream::AutoStream;
 use jiff::tz::TimeZone;
 use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
+use waggoner_types::Chain;
 
 use crate::{
     cli::{Format, Global},
-    error::{Chain, Error},
+    error::Error,
     record::Record,
 };
 

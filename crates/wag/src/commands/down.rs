@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::{Context, blueprints, deployments, executions};
+use waggoner_types::Chain;
+
 use crate::{
     Error,
     cli::Down,
     client::Manager,
-    error::Chain,
     profile::Target,
     record,
     site::{Deployed, Made, Site},

@@ -25,8 +25,7 @@ use waggoner_store::{
 };
 use waggoner_task::CancellationToken;
 use waggoner_types::{
-    AttemptId, Body, Chain, ErrorKind, Exit, LogLevel, OperationError, Outcome, OutputStream,
-    Record,
+    AttemptId, Body, Chain, Exit, LogLevel, OperationError, Outcome, OutputStream, Record,
 };
 
 use crate::{
@@ -118,11 +117,10 @@ pub(crate) async fn converse(
             Stretch::Forgotten => return lost(&key, "its daemon was restarted"),
             Stretch::Refused(status) => {
                 let why = format!("agent `{key}` refused the operation: {}", status.message());
-                let kind = match status.code() {
-                    Code::Unavailable | Code::ResourceExhausted => ErrorKind::Recoverable,
-                    _ => ErrorKind::NonRecoverable,
+                let error = match status.code() {
+                    Code::Unavailable | Code::ResourceExhausted => OperationError::recoverable(why),
+                    _ => OperationError::non_recoverable(why),
                 };
-                let error = OperationError::new(kind, "RecoverableError", why);
                 return Outcome { result: Err(error), exit: None };
             }
             Stretch::Broken(why) => {

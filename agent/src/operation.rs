@@ -1,7 +1,8 @@
 //! Running an attempt: its slot, its process, its outcome.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::sleep;
 use tracing::{Instrument as _, debug, error, info, info_span};
 use waggoner_types::{Chain, ErrorKind, Exit, OperationError, Outcome};
 
@@ -42,6 +43,14 @@ async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome
         order = attempt.cancelled() => {
             return Outcome { result: Err(cancelled(&order.reason)), exit: None };
         }
+        waited = after(start.queue_timeout) => {
+            let message = format!(
+                "the operation waited for a slot on the agent for {} seconds, and its \
+                 queue_timeout is over: give the agent more slots, or the operation more time",
+                waited.as_secs_f64()
+            );
+            return Outcome { result: Err(OperationError::recoverable(message)), exit: None };
+        }
     };
     debug!(waiting = house.slots.available_permits() == 0, "the operation begins");
     // In boxes, so that a program does not carry the room that they need.
@@ -61,6 +70,17 @@ async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome
     outcome
 }
 
+/// Waits for so long, for ever without a time-out, and returns how long it was.
+async fn after(timeout: Option<Duration>) -> Duration {
+    match timeout {
+        Some(timeout) => {
+            sleep(timeout).await;
+            timeout
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// Returns why a process did not end by itself, if it did not (`cloudify_agent/worker.py`).
 fn interrupted(ended: &Ended, start: &Start) -> Option<OperationError> {
     match ended.exit {
@@ -75,6 +95,21 @@ fn interrupted(ended: &Ended, start: &Start) -> Option<OperationError> {
             })
         }
         Exit::Cancelled => Some(cancelled(ended.cancelled.as_deref().unwrap_or_default())),
+        Exit::Idle => Some(OperationError::non_recoverable(format!(
+            "Process killed because it said nothing for {} seconds",
+            start.idle_timeout.unwrap_or_default().as_secs()
+        ))),
+        Exit::Unlinked => Some(OperationError::non_recoverable(format!(
+            "Process killed because the agent had no link to the manager for {} seconds",
+            start.unlinked_timeout.unwrap_or_default().as_secs()
+        ))),
+        Exit::OutOfMemory => Some(OperationError::non_recoverable(
+            "Process killed by the kernel because the host or its cgroup ran out of memory",
+        )),
+        Exit::HostRebooted => Some(OperationError::non_recoverable(
+            "the host was started anew while the operation ran: whether it finished is not known, \
+             so it is not run again",
+        )),
         Exit::Lost => Some(OperationError::non_recoverable(
             "the operation's process is gone, and how it ended is not known",
         )),

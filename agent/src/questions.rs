@@ -97,7 +97,7 @@ impl Questions {
     pub(crate) fn after(&self, after: u64) -> Option<Question> {
         let open = self.open();
         let (id, question) = open.range(after.checked_add(1)?..).next()?;
-        Some(Question { question_id: *id, ask: Some(question.ask.clone()) })
+        Some(Question { question_id: *id, ask: Some(question.ask.clone()), ..Question::default() })
     }
 
     /// Tells all who wait that their questions are asked again.

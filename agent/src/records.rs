@@ -161,7 +161,7 @@ fn weight(body: &Body) -> usize {
             Body::Output { data, .. } => data.len(),
             Body::Log { logger, message, .. } => logger.len() + message.len(),
             Body::Event { event_type, message } => event_type.len() + message.len(),
-            Body::ProcessStarted { .. } | Body::Outcome(_) => 0,
+            Body::ProcessStarted { .. } | Body::Outcome(_) | Body::Gap { .. } => 0,
         }
 }
 
@@ -176,7 +176,12 @@ mod tests {
     use super::*;
 
     fn output(bytes: usize) -> Body {
-        Body::Output { stream: OutputStream::Stdout, data: vec![b'x'; bytes] }
+        Body::Output {
+            stream: OutputStream::Stdout,
+            offset: 0,
+            lines: false,
+            data: vec![b'x'; bytes],
+        }
     }
 
     fn outcome() -> Outcome {

@@ -18,6 +18,9 @@ pub(crate) struct Start {
     pub(crate) inputs: Map<String, Value>,
     pub(crate) operation: Operation,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) queue_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) unlinked_timeout: Option<Duration>,
     /// How long a terminated operation gets before it is killed.
     pub(crate) grace: Duration,
     /// Nodes as Cloudify's REST API shows them.
@@ -104,6 +107,9 @@ impl TryFrom<pb::Start> for Start {
             inputs: object(&message.inputs_json, "start.inputs_json")?,
             operation,
             timeout: duration(message.timeout, "start.timeout")?,
+            queue_timeout: duration(message.queue_timeout, "start.queue_timeout")?,
+            idle_timeout: duration(message.idle_timeout, "start.idle_timeout")?,
+            unlinked_timeout: duration(message.unlinked_timeout, "start.unlinked_timeout")?,
             grace: duration(message.grace, "start.grace")?.unwrap_or(GRACE),
             nodes: objects(&message.node_jsons, "start.node_jsons")?,
             node_instances: objects(&message.node_instance_jsons, "start.node_instance_jsons")?,

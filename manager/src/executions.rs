@@ -31,6 +31,7 @@ pub(crate) mod context;
 pub(crate) mod conversation;
 pub(crate) mod evaluate;
 mod outcome;
+mod policy;
 pub(crate) mod prepare;
 mod rest;
 mod shapes;

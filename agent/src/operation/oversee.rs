@@ -51,7 +51,7 @@ impl Sink for Raw<'_> {
             Source::Stdout => OutputStream::Stdout,
             Source::Stderr => OutputStream::Stderr,
         };
-        self.0.records.append(Body::Output { stream, data }).await;
+        self.0.records.append(Body::Output { stream, offset: 0, lines: false, data }).await;
     }
 }
 

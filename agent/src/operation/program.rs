@@ -47,7 +47,7 @@ fn exited(program: impl std::fmt::Display, exit: Exit) -> OperationError {
     let how = match exit {
         Exit::Code(code) => format!("exited with code {code}"),
         Exit::Signal(signal) => format!("was ended by signal {signal}"),
-        Exit::TimedOut | Exit::Cancelled | Exit::Lost => "was ended".to_owned(),
+        _ => "was ended".to_owned(),
     };
     OperationError::new(ErrorKind::Recoverable, "ProcessException", format!("`{program}` {how}"))
 }

@@ -217,7 +217,7 @@ async fn conclude(
         Exit::Code(code) => code,
         // As Python's `returncode` says it.
         Exit::Signal(signal) => -signal,
-        Exit::TimedOut | Exit::Cancelled | Exit::Lost => unreachable!("it was not interrupted"),
+        _ => unreachable!("it was not interrupted"),
     };
     let message = format!("Execution done (return_code={code}): {command}");
     api.log(LogLevel::Info, None, message).await;

@@ -133,7 +133,7 @@ impl Talk {
         attempt_id: &str,
         after: u64,
     ) -> Result<Self, Status> {
-        let resume = pb::Resume { attempt_id: attempt_id.to_owned(), after };
+        let resume = pb::Resume { attempt_id: attempt_id.to_owned(), after, chain: 0 };
         Self::open(client, operate_request::Message::Resume(resume)).await
     }
 
@@ -225,7 +225,7 @@ impl Story {
     pub(crate) fn output(&self, wanted: OutputStream) -> Vec<u8> {
         let bodies = self.records.iter().map(|record| &record.body);
         let chunks = bodies.filter_map(|body| match body {
-            Body::Output { stream, data } if *stream == wanted => Some(data.as_slice()),
+            Body::Output { stream, data, .. } if *stream == wanted => Some(data.as_slice()),
             _ => None,
         });
         chunks.collect::<Vec<_>>().concat()

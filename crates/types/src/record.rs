@@ -26,12 +26,28 @@ pub enum Body {
         /// Its process id on the agent's host.
         pid: u32,
     },
-    /// Bytes that the operation's process wrote, cut anywhere.
+    /// Bytes that the operation's process wrote.
     Output {
         /// Where it wrote them.
         stream: OutputStream,
+        /// How many bytes it wrote there before these.
+        offset: u64,
+        /// Whether every line of it is a log line of the operation: whole lines then, but for
+        /// those too long for a record and the last of all.
+        lines: bool,
         /// The bytes.
         data: Vec<u8>,
+    },
+    /// Output that was not kept.
+    Gap {
+        /// Where it was written.
+        stream: OutputStream,
+        /// The first byte that is missing, counted from the start of the stream.
+        from: u64,
+        /// The first byte after it that is there.
+        to: u64,
+        /// Why it was not kept, a sentence.
+        reason: String,
     },
     /// A log line of the plugin.
     Log {
@@ -112,6 +128,14 @@ pub enum Exit {
     TimedOut,
     /// It was cancelled and ended.
     Cancelled,
+    /// It said nothing for longer than it may and was ended.
+    Idle,
+    /// Its agent had no link to the manager for longer than it may and ended it.
+    Unlinked,
+    /// The kernel ended it for want of memory.
+    OutOfMemory,
+    /// Its host was started anew while it ran.
+    HostRebooted,
     /// The agent lost it and does not know.
     Lost,
 }

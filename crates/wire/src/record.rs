@@ -14,12 +14,24 @@ use crate::{
 /// The message of a record.
 pub fn to_record(record: Record) -> pb::Record {
     let Record { sequence, time, body } = record;
-    pb::Record { sequence, time: Some(timestamp(time)), body: Some(to_body(body)) }
+    pb::Record { sequence, time: Some(timestamp(time)), body: Some(to_body(body)), chain: 0 }
+}
+
+/// The bytes by which a record is kept and digested: its message without sequence and chain.
+pub fn payload(message: &pb::Record) -> Vec<u8> {
+    use prost::Message as _;
+    let bare = pb::Record { sequence: 0, chain: 0, ..message.clone() };
+    bare.encode_to_vec()
+}
+
+/// The digest of a record's [`payload`] and of all records before it (`Record.chain`).
+pub fn chain(previous: u64, payload: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(payload, previous)
 }
 
 /// The record of a message.
 pub fn from_record(message: pb::Record) -> Result<Record, Refused> {
-    let pb::Record { sequence, time, body } = message;
+    let pb::Record { sequence, time, body, chain: _ } = message;
     if sequence == 0 {
         return Err(Refused::field("record.sequence", "records are counted from 1"));
     }
@@ -34,12 +46,11 @@ fn to_body(body: Body) -> pb::record::Body {
     use pb::record::Body as Message;
     match body {
         Body::ProcessStarted { pid } => Message::ProcessStarted(pb::ProcessStarted { pid }),
-        Body::Output { stream, data } => {
-            let stream = match stream {
-                OutputStream::Stdout => pb::OutputStream::Stdout,
-                OutputStream::Stderr => pb::OutputStream::Stderr,
-            };
-            Message::Output(pb::Output { stream: stream.into(), data })
+        Body::Output { stream, offset, lines, data } => {
+            Message::Output(pb::Output { stream: to_stream(stream), data, offset, lines })
+        }
+        Body::Gap { stream, from, to, reason } => {
+            Message::Gap(pb::Gap { stream: to_stream(stream), from, to, reason })
         }
         Body::Log { level, logger, message } => {
             Message::Log(pb::Log { level: level.to_string(), logger, message })
@@ -53,15 +64,12 @@ fn from_body(body: pb::record::Body) -> Result<Body, Refused> {
     use pb::record::Body as Message;
     Ok(match body {
         Message::ProcessStarted(pb::ProcessStarted { pid }) => Body::ProcessStarted { pid },
-        Message::Output(pb::Output { stream, data }) => {
-            let stream = match pb::OutputStream::try_from(stream) {
-                Ok(pb::OutputStream::Stdout) => OutputStream::Stdout,
-                Ok(pb::OutputStream::Stderr) => OutputStream::Stderr,
-                Ok(pb::OutputStream::Unspecified) | Err(_) => {
-                    return Err(Refused::field("record.output.stream", "no such stream"));
-                }
-            };
-            Body::Output { stream, data }
+        Message::Output(pb::Output { stream, data, offset, lines }) => {
+            let stream = from_stream(stream, "record.output.stream")?;
+            Body::Output { stream, offset, lines, data }
+        }
+        Message::Gap(pb::Gap { stream, from, to, reason }) => {
+            Body::Gap { stream: from_stream(stream, "record.gap.stream")?, from, to, reason }
         }
         Message::Log(pb::Log { level, logger, message }) => {
             // A level that this side does not know is no reason to lose the line.
@@ -70,6 +78,21 @@ fn from_body(body: pb::record::Body) -> Result<Body, Refused> {
         Message::Event(pb::Event { event_type, message }) => Body::Event { event_type, message },
         Message::Outcome(outcome) => Body::Outcome(from_outcome(outcome)?),
     })
+}
+
+fn to_stream(stream: OutputStream) -> i32 {
+    match stream {
+        OutputStream::Stdout => pb::OutputStream::Stdout.into(),
+        OutputStream::Stderr => pb::OutputStream::Stderr.into(),
+    }
+}
+
+fn from_stream(stream: i32, field: &'static str) -> Result<OutputStream, Refused> {
+    match pb::OutputStream::try_from(stream) {
+        Ok(pb::OutputStream::Stdout) => Ok(OutputStream::Stdout),
+        Ok(pb::OutputStream::Stderr) => Ok(OutputStream::Stderr),
+        Ok(pb::OutputStream::Unspecified) | Err(_) => Err(Refused::field(field, "no such stream")),
+    }
 }
 
 fn to_outcome(outcome: Outcome) -> pb::Outcome {
@@ -141,6 +164,10 @@ fn to_exit(exit: Exit) -> pb::Exit {
         Exit::Signal(signal) => (pb::ExitCause::Signalled, 0, signal),
         Exit::TimedOut => (pb::ExitCause::TimedOut, 0, 0),
         Exit::Cancelled => (pb::ExitCause::Cancelled, 0, 0),
+        Exit::Idle => (pb::ExitCause::Idle, 0, 0),
+        Exit::Unlinked => (pb::ExitCause::Unlinked, 0, 0),
+        Exit::OutOfMemory => (pb::ExitCause::OutOfMemory, 0, 0),
+        Exit::HostRebooted => (pb::ExitCause::HostRebooted, 0, 0),
         Exit::Lost => (pb::ExitCause::Lost, 0, 0),
     };
     pb::Exit { cause: cause.into(), code, signal }
@@ -153,6 +180,10 @@ fn from_exit(message: pb::Exit) -> Result<Exit, Refused> {
         Ok(pb::ExitCause::Signalled) => Ok(Exit::Signal(signal)),
         Ok(pb::ExitCause::TimedOut) => Ok(Exit::TimedOut),
         Ok(pb::ExitCause::Cancelled) => Ok(Exit::Cancelled),
+        Ok(pb::ExitCause::Idle) => Ok(Exit::Idle),
+        Ok(pb::ExitCause::Unlinked) => Ok(Exit::Unlinked),
+        Ok(pb::ExitCause::OutOfMemory) => Ok(Exit::OutOfMemory),
+        Ok(pb::ExitCause::HostRebooted) => Ok(Exit::HostRebooted),
         Ok(pb::ExitCause::Lost) => Ok(Exit::Lost),
         Ok(pb::ExitCause::Unspecified) | Err(_) => {
             Err(Refused::field("record.outcome.exit.cause", "no such cause"))
@@ -177,15 +208,31 @@ mod tests {
             causes: vec![json!({"message": "m", "type": "T", "traceback": "t"})],
             ..OperationError::recoverable("no")
         };
-        let exits =
-            [Exit::Code(3), Exit::Signal(9), Exit::TimedOut, Exit::Cancelled, Exit::Lost].map(Some);
+        let exits = [
+            Exit::Code(3),
+            Exit::Signal(9),
+            Exit::TimedOut,
+            Exit::Cancelled,
+            Exit::Idle,
+            Exit::Unlinked,
+            Exit::OutOfMemory,
+            Exit::HostRebooted,
+            Exit::Lost,
+        ]
+        .map(Some);
         let outcomes = exits.into_iter().chain([None]).flat_map(|exit| {
             [Ok(json!({"big": 9_007_199_254_740_993_i64})), Err(error.clone())]
                 .map(|result| Body::Outcome(Outcome { result, exit }))
         });
         let bodies = [
             Body::ProcessStarted { pid: 7 },
-            Body::Output { stream: OutputStream::Stderr, data: vec![0, 255, 10] },
+            Body::Output {
+                stream: OutputStream::Stderr,
+                offset: 5,
+                lines: true,
+                data: vec![0, 255, 10],
+            },
+            Body::Gap { stream: OutputStream::Stdout, from: 1, to: 9, reason: "r".into() },
             Body::Log { level: LogLevel::Error, logger: "l".into(), message: "m".into() },
             Body::Event { event_type: "plugin_event".into(), message: "m".into() },
         ];

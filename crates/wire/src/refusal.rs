@@ -87,6 +87,8 @@ reasons! {
     WorkflowUnavailable = "WORKFLOW_UNAVAILABLE", FailedPrecondition;
     /// No protocol version is common.
     ProtocolMismatch = "PROTOCOL_MISMATCH", FailedPrecondition;
+    /// The two sides of an attempt hold different records of it.
+    HistoryMismatch = "HISTORY_MISMATCH", DataLoss;
     /// A stored version is newer than the given one.
     VersionConflict = "VERSION_CONFLICT", Aborted;
     /// No API token was given, or it is unknown.

@@ -48,7 +48,7 @@ pub(crate) struct Unanswered {
 impl Answers {
     /// Answers one question. What cannot be sent any more is asked again after the link is back.
     pub(crate) async fn answer(&self, question: Question, down: mpsc::Sender<OperateRequest>) {
-        let Question { question_id, ask } = question;
+        let Question { question_id, ask, .. } = question;
         let answer = match ask {
             Some(Ask::Resource(ask)) => match self.resource(ask, question_id, &down).await {
                 Ok(()) => return,

@@ -156,7 +156,7 @@ async fn stretch(
     let (down, requests) = mpsc::channel(DOWN);
     let first = if attempt.accepted {
         let id = attempt.id.to_string();
-        Down::Resume(Resume { attempt_id: id, after: attempt.watermark })
+        Down::Resume(Resume { attempt_id: id, after: attempt.watermark, chain: 0 })
     } else {
         Down::Start(attempt.start.clone())
     };
@@ -290,6 +290,13 @@ async fn keep(
     Ok(end)
 }
 
+fn stream_name(stream: OutputStream) -> &'static str {
+    match stream {
+        OutputStream::Stdout => "stdout",
+        OutputStream::Stderr => "stderr",
+    }
+}
+
 enum Kept {
     Entry(Entry),
     Outcome(Outcome),
@@ -301,14 +308,16 @@ fn entry(origin: &Arc<Origin>, record: Record) -> Kept {
     let (kind, message) = match body {
         Body::ProcessStarted { .. } => return Kept::Nothing,
         Body::Outcome(outcome) => return Kept::Outcome(outcome),
-        Body::Output { stream, data } => {
-            let logger = match stream {
-                OutputStream::Stdout => "stdout",
-                OutputStream::Stderr => "stderr",
-            };
+        Body::Output { stream, data, .. } => {
+            let logger = stream_name(stream);
             let text = String::from_utf8_lossy(&data);
             let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
             (EntryKind::Log { level: LogLevel::Debug, logger: logger.to_owned() }, text)
+        }
+        Body::Gap { stream, from, to, reason } => {
+            let logger = stream_name(stream).to_owned();
+            let text = format!("{} bytes of output were not kept: {reason}", to - from);
+            (EntryKind::Log { level: LogLevel::Warning, logger }, text)
         }
         Body::Log { level, logger, message } => (EntryKind::Log { level, logger }, message),
         Body::Event { event_type, message } => (EntryKind::Event { event_type }, message),

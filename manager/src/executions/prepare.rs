@@ -17,7 +17,7 @@ use waggoner_wagon::{Requirement, VersionSpec, choose};
 
 use crate::{
     catalog::plugins::Candidate,
-    executions::{Stage, answers::Answers, context::context, evaluate},
+    executions::{Stage, answers::Answers, context::context, evaluate, policy::Policy},
     fleet::{AgentKey, Link, artifacts},
     home::Home,
 };
@@ -49,7 +49,8 @@ pub(crate) async fn prepare(
 ) -> Result<Ready, OperationError> {
     let plugin = stage.plugin(&dispatch.node, &dispatch.operation.plugin);
     let link = link(home, stage, dispatch).await?;
-    let inputs = inputs(home, stage, dispatch, answers).await?;
+    let mut inputs = inputs(home, stage, dispatch, answers).await?;
+    let policy = Policy::take(&mut inputs)?;
     let (implementation, wagons) =
         implementation(home, stage, &link, dispatch, &plugin, &inputs).await?;
     artifacts::bring(&link, home.store.artifacts(), &wagons)
@@ -71,6 +72,9 @@ pub(crate) async fn prepare(
         grace: None,
         node_jsons: nodes,
         node_instance_jsons: instances,
+        queue_timeout: policy.queued.map(waggoner_wire::duration),
+        idle_timeout: policy.idle.map(waggoner_wire::duration),
+        unlinked_timeout: policy.unlinked.map(waggoner_wire::duration),
     };
     Ok(Ready { agent: link.key.clone(), start })
 }

@@ -41,6 +41,15 @@ pub fn outcome(output: Option<&str>, exit: Exit, timeout: Option<Timeout>) -> Ou
             "ProcessKillCancelled",
             "The operation was cancelled and its process ended",
         )),
+        Exit::Idle => non_recoverable("Process killed because it said nothing".to_owned()),
+        Exit::Unlinked => non_recoverable(
+            "Process killed because its agent had no link to the manager".to_owned(),
+        ),
+        Exit::OutOfMemory => non_recoverable("Process killed for want of memory".to_owned()),
+        Exit::HostRebooted => non_recoverable(
+            "The host was started anew while the operation ran; whether it finished is not known"
+                .to_owned(),
+        ),
         Exit::Lost => non_recoverable(
             "The agent lost the operation's process and does not know how it ended".to_owned(),
         ),

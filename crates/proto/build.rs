@@ -17,6 +17,7 @@ const PROTOS: &[&str] = &[
     "waggoner/v1/tenant.proto",
     "waggoner/agent/v1/agent.proto",
     "waggoner/plugin/v1/plugin.proto",
+    "waggoner/supervisor/v1/supervisor.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -22,5 +22,13 @@ pub mod plugin {
     }
 }
 
+/// What an agent's daemon asks of the supervisor of its host's operations.
+pub mod supervisor {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("waggoner.supervisor.v1");
+    }
+}
+
 /// The compiled descriptors of every package, a serialised `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

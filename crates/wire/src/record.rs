@@ -158,7 +158,8 @@ fn from_error(message: pb::OperationError) -> Result<OperationError, Refused> {
     })
 }
 
-fn to_exit(exit: Exit) -> pb::Exit {
+/// The message of how a process ended.
+pub fn to_exit(exit: Exit) -> pb::Exit {
     let (cause, code, signal) = match exit {
         Exit::Code(code) => (pb::ExitCause::Exited, code, 0),
         Exit::Signal(signal) => (pb::ExitCause::Signalled, 0, signal),
@@ -173,7 +174,8 @@ fn to_exit(exit: Exit) -> pb::Exit {
     pb::Exit { cause: cause.into(), code, signal }
 }
 
-fn from_exit(message: pb::Exit) -> Result<Exit, Refused> {
+/// How a process ended, by its message.
+pub fn from_exit(message: pb::Exit) -> Result<Exit, Refused> {
     let pb::Exit { cause, code, signal } = message;
     match pb::ExitCause::try_from(cause) {
         Ok(pb::ExitCause::Exited) => Ok(Exit::Code(code)),

@@ -1,0 +1,168 @@
+//! The thread that owns the journal and writes in groups.
+//!
+//! While a group is being synced to the disk the next one gathers in the channel, so that the
+//! busier the journal is, the more writes share a sync, and a lone write waits for nobody.
+
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::error;
+
+use crate::{Journal, Place, Recovered, Refused, Write, Written};
+
+/// The way to the journal's thread, which ends once the last of these is dropped.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+    place: watch::Receiver<Place>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write { write: Write, durable: bool, answer: oneshot::Sender<Result<Written, Refused>> },
+    Sync { answer: oneshot::Sender<Result<(), Refused>> },
+    Snapshot { answer: oneshot::Sender<Result<Vec<Recovered>, Refused>> },
+}
+
+struct Thread {
+    journal: Journal,
+    jobs: mpsc::Receiver<Job>,
+    place: watch::Sender<Place>,
+}
+
+/// What waits for the group to be on the disk, or at least written.
+#[derive(Default)]
+struct Group {
+    writes: Vec<Write>,
+    answers: Vec<oneshot::Sender<Result<Written, Refused>>>,
+    syncs: Vec<oneshot::Sender<Result<(), Refused>>>,
+    snapshots: Vec<oneshot::Sender<Result<Vec<Recovered>, Refused>>>,
+    bytes: usize,
+    durable: bool,
+}
+
+/// How many writes may wait: two full groups keep the thread busy.
+const WAITING: usize = 2 * GROUP;
+
+/// The most writes of a group, so that the first of it does not wait long.
+const GROUP: usize = 256;
+
+/// The bytes at which a group is full: a few milliseconds of a disk's time.
+const GROUP_BYTES: usize = 4 << 20;
+
+// === impl Writer ===
+
+impl Writer {
+    /// Starts the thread.
+    pub fn start(journal: Journal) -> io::Result<(Self, JoinHandle<()>)> {
+        let (jobs_tx, jobs) = mpsc::channel(WAITING);
+        let (place, place_rx) = watch::channel(journal.place());
+        let thread = Thread { journal, jobs, place };
+        let handle =
+            thread::Builder::new().name("journal-writer".to_owned()).spawn(move || thread.run())?;
+        Ok((Self { jobs: jobs_tx, place: place_rx }, handle))
+    }
+
+    /// Writes, and waits until it is written; if `durable`, until it is on the disk.
+    ///
+    /// Dropping the future does not undo the write.
+    pub async fn write(&self, write: Write, durable: bool) -> Result<Written, Refused> {
+        self.ask(|answer| Job::Write { write, durable, answer }).await
+    }
+
+    /// Waits until everything written before is on the disk.
+    pub async fn sync(&self) -> Result<(), Refused> {
+        self.ask(|answer| Job::Sync { answer }).await
+    }
+
+    /// What the journal knows now.
+    pub async fn snapshot(&self) -> Result<Vec<Recovered>, Refused> {
+        self.ask(|answer| Job::Snapshot { answer }).await
+    }
+
+    /// Follows the end of what can be read.
+    pub fn place(&self) -> watch::Receiver<Place> {
+        self.place.clone()
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Job,
+    ) -> Result<T, Refused> {
+        let (answer_tx, answer) = oneshot::channel();
+        self.jobs.send(job(answer_tx)).await.map_err(|_| Refused::Stopped)?;
+        answer.await.map_err(|_| Refused::Stopped)?
+    }
+}
+
+// === impl Thread ===
+
+impl Thread {
+    fn run(mut self) {
+        while let Some(first) = self.jobs.blocking_recv() {
+            let group = Group::gather(first, &mut self.jobs);
+            self.commit(group);
+        }
+        if let Err(failure) = self.journal.sync() {
+            error!(error = &failure as &dyn std::error::Error, "failed to sync the journal");
+        }
+    }
+
+    fn commit(&mut self, group: Group) {
+        let Group { writes, answers, syncs, snapshots, durable, bytes: _ } = group;
+        let written = self.journal.apply(writes);
+        let synced = if durable { self.sync() } else { Ok(()) };
+        self.place.send_replace(self.journal.place());
+        for (answer, written) in answers.into_iter().zip(written) {
+            answer.send(written.and_then(|written| synced.clone().map(|()| written))).ok();
+        }
+        for answer in syncs {
+            answer.send(synced.clone()).ok();
+        }
+        for answer in snapshots {
+            let snapshot = self.journal.snapshot();
+            answer.send(snapshot.map_err(|failure| Refused::Io(Arc::new(failure)))).ok();
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), Refused> {
+        self.journal.sync().map_err(|failure| {
+            error!(error = &failure as &dyn std::error::Error, "failed to sync the journal");
+            Refused::Io(Arc::new(failure))
+        })
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
+        let mut group = Self::default();
+        group.add(first);
+        while group.writes.len() < GROUP && group.bytes < GROUP_BYTES {
+            let Ok(job) = jobs.try_recv() else { break };
+            group.add(job);
+        }
+        group
+    }
+
+    fn add(&mut self, job: Job) {
+        match job {
+            Job::Write { write, durable, answer } => {
+                self.bytes += write.payload().len();
+                self.durable |= durable;
+                self.writes.push(write);
+                self.answers.push(answer);
+            }
+            Job::Sync { answer } => {
+                self.durable = true;
+                self.syncs.push(answer);
+            }
+            Job::Snapshot { answer } => self.snapshots.push(answer),
+        }
+    }
+}

@@ -31,7 +31,7 @@ use waggoner_store::{
     blueprint::Blueprint,
     deployment::NewDeployment,
     event::{Entry, EntryKind, Origin},
-    execution::{Company, Execution, Operation, Task},
+    execution::{Execution, NewExecution, Operation, Task},
     join,
 };
 use waggoner_task::{BoxError, CancellationToken};
@@ -161,25 +161,16 @@ impl Dispatcher {
             parameters: Map::new(),
             allow_custom_parameters: false,
         };
+        let id = ExecutionId(Uuid::now_v7());
         let execution = Execution {
-            id: ExecutionId(Uuid::now_v7()),
-            tenant: tenant(),
-            deployment_id: deployment.id.clone(),
-            workflow_id: asked.workflow.clone(),
             status: ExecutionStatus::Started,
-            parameters: json!({}),
-            settings: json!({}),
-            error: None,
-            created_at: now,
             started_at: Some(now),
-            ended_at: None,
-            total_operations: 0,
-            finished_operations: 0,
+            ..Execution::new(id, tenant(), deployment.id.clone(), NAME, now)
         };
-        let (store, id) = (&self.home.store, execution.id);
+        let store = &self.home.store;
         store.create_blueprint(blueprint, plan).await?;
         store.create_deployment(deployment).await?;
-        store.create_execution(execution, Company::Alone).await?;
+        store.create_execution(NewExecution::new(execution, json!({}))).await?;
         let stage = Arc::new(Stage::load(&self.home, &asked, id).await?);
         let (turns, steps) = mpsc::channel(STEPS.0);
         let home = Arc::clone(&self.home);

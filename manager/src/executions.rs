@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 use uuid::Uuid;
 use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start, TaskNumber};
-use waggoner_store::execution::{Company, Execution};
+use waggoner_store::execution::{Execution, NewExecution};
 use waggoner_types::{CancelMode, Chain, DeploymentId, ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
 
@@ -76,22 +76,14 @@ pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, R
         settings: home.settings.clone(),
     };
     let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;
+    let settings = serde_json::json!({ "start": start });
+    let now = Timestamp::now();
     let execution = Execution {
-        id,
-        tenant: asked.tenant,
-        deployment_id: asked.deployment,
-        workflow_id: asked.workflow,
-        status: ExecutionStatus::Pending,
         parameters: Value::Object(asked.parameters),
-        settings: serde_json::to_value(&start).expect("a start is JSON"),
-        error: None,
-        created_at: Timestamp::now(),
-        started_at: None,
-        ended_at: None,
-        total_operations: 0,
-        finished_operations: 0,
+        ..Execution::new(id, asked.tenant, asked.deployment, asked.workflow, now)
     };
-    home.store.create_execution(execution.clone(), Company::Alone).await.map_err(refused)?;
+    let new = NewExecution::new(execution, settings);
+    let execution = home.store.create_execution(new).await.map_err(refused)?;
     run(home, stage, engine, Event::Started, HashSet::new());
     Ok(execution)
 }
@@ -142,7 +134,8 @@ pub(crate) async fn restore(home: &Arc<Home>) -> Result<(), waggoner_store::Erro
 }
 
 async fn resume(home: &Arc<Home>, execution: Execution) -> Result<(), Refused> {
-    let start: Start = serde_json::from_value(execution.settings.clone())
+    let mut settings = home.store.execution_settings(execution.id).await.map_err(refused)?;
+    let start: Start = serde_json::from_value(settings["start"].take())
         .map_err(|error| Refused::new(Reason::Internal, format!("its start: {error}")))?;
     let asked = Asked {
         tenant: execution.tenant.clone(),

@@ -5,13 +5,13 @@ use rusqlite::{Connection, params};
 use waggoner_types::{ExecutionId, ExecutionStatus};
 
 use crate::{
-    Error, Kind, Store, Thing,
+    Error, Store,
     attempt::{self, Attempt},
     column::{micros, run},
-    error::Stop,
     event::{self, Entry},
     execution::{self, Operation, Task},
     instance::{self, InstanceChange},
+    reshape::Reshape,
 };
 
 /// What one turn of an execution changed. All of it is stored, or nothing.
@@ -32,6 +32,8 @@ pub struct Advance {
     pub status: Option<StatusChange>,
     /// How many operations there are and have ended. Absent leaves it.
     pub progress: Option<Progress>,
+    /// What the execution's deployment becomes, after all else. Absent leaves it.
+    pub reshape: Option<Reshape>,
     /// When the turn was taken.
     pub at: Timestamp,
 }
@@ -56,12 +58,17 @@ pub struct Progress {
 // === impl Store ===
 
 impl Store {
-    /// Stores one turn of an execution.
+    /// Stores one turn of an execution. A turn that takes back the end of an execution that has to
+    /// be alone is refused while another one is in its way.
     pub async fn advance(&self, advance: Advance) -> Result<(), Error> {
         self.write("store a turn of the execution", move |tx| {
             let id = advance.execution.to_string();
-            let tenant = execution::tenant(tx, &id)?;
-            let tenant = tenant.ok_or_else(|| Stop::missing(Thing::new(Kind::Execution, &id)))?;
+            let execution = execution::require(tx, advance.execution)?;
+            let tenant = &execution.tenant;
+            let goes_on = advance.status.as_ref().is_some_and(|change| !change.status.is_end());
+            if execution.ended_at.is_some() && goes_on {
+                execution::require_alone(tx, &execution)?;
+            }
 
             for task in &advance.tasks {
                 execution::put_task(tx, &id, task)?;
@@ -73,7 +80,7 @@ impl Store {
                 attempt::insert(tx, attempt)?;
             }
             for change in advance.instances {
-                instance::apply(tx, &tenant, change)?;
+                instance::apply(tx, tenant, change)?;
             }
             for entry in &advance.events {
                 event::insert(tx, entry, advance.at)?;
@@ -83,6 +90,9 @@ impl Store {
             }
             if let Some(progress) = advance.progress {
                 set_progress(tx, &id, progress)?;
+            }
+            if let Some(reshape) = &advance.reshape {
+                execution::reshaped(tx, &execution, Some(reshape))?;
             }
             Ok(())
         })
@@ -104,6 +114,7 @@ impl Advance {
             events: Vec::new(),
             status: None,
             progress: None,
+            reshape: None,
             at,
         }
     }

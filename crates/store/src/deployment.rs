@@ -161,7 +161,7 @@ pub(crate) fn require(
     }
 }
 
-fn missing(tenant: &TenantName, id: &DeploymentId) -> Stop {
+pub(crate) fn missing(tenant: &TenantName, id: &DeploymentId) -> Stop {
     Stop::missing(Thing::of(tenant, Kind::Deployment, id))
 }
 

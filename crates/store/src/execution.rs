@@ -16,7 +16,13 @@ use crate::{
     deployment,
     error::Stop,
     filter::{Filtered, text},
+    reshape::{self, Reshape},
 };
+
+mod out;
+mod waiting;
+
+pub use out::OutAttempt;
 
 /// An execution: a run of a workflow on a deployment.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +34,15 @@ pub struct Execution {
     pub status: ExecutionStatus,
     /// Its parameters, a JSON object.
     pub parameters: Value,
-    /// How it is to be run, in the engine's words: a JSON object.
-    pub settings: Value,
+    pub company: Company,
+    /// Who has more comes first.
+    pub priority: i32,
+    /// Whether it only tells what it would do.
+    pub dry_run: bool,
+    /// When it is to be started, where that was asked for.
+    pub scheduled_for: Option<Timestamp>,
+    /// The deployment's revision that it runs on.
+    pub revision: i64,
     /// Why it failed.
     pub error: Option<String>,
     pub created_at: Timestamp,
@@ -38,6 +51,17 @@ pub struct Execution {
     pub ended_at: Option<Timestamp>,
     pub total_operations: u32,
     pub finished_operations: u32,
+}
+
+/// An execution to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewExecution {
+    /// Its revision is found when it is stored.
+    pub execution: Execution,
+    /// How it is to be run, in the manager's words: a JSON object.
+    pub settings: Value,
+    /// What its deployment becomes at once.
+    pub reshape: Option<Reshape>,
 }
 
 /// Whether an execution may run beside others of its deployment.
@@ -87,24 +111,18 @@ pub struct Operation {
 // === impl Store ===
 
 impl Store {
-    /// Stores a new execution. An execution that has to be alone is refused while another one of
-    /// its deployment has not ended.
-    pub async fn create_execution(
-        &self,
-        execution: Execution,
-        company: Company,
-    ) -> Result<(), Error> {
+    /// Stores a new execution, and what its deployment becomes by it. One that has to be alone and
+    /// does not wait is refused while another such one of its deployment has not ended.
+    pub async fn create_execution(&self, new: NewExecution) -> Result<Execution, Error> {
         self.write("store the execution", move |tx| {
-            let (tenant, deployment_id) = (&execution.tenant, &execution.deployment_id);
-            deployment::require(tx, tenant, deployment_id)?;
-            if company == Company::Alone {
-                let query = "SELECT id FROM executions
-                     WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL ORDER BY id";
-                let key = params![tenant.as_str(), deployment_id.as_str()];
-                let thing = || Thing::of(tenant, Kind::Deployment, deployment_id);
-                Users::refuse(thing, Kind::Execution, all(tx, query, key, first)?)?;
+            let NewExecution { mut execution, settings, reshape } = new;
+            deployment::require(tx, &execution.tenant, &execution.deployment_id)?;
+            if !execution.status.is_waiting() {
+                require_alone(tx, &execution)?;
             }
-            insert(tx, &execution)
+            execution.revision = reshaped(tx, &execution, reshape.as_ref())?;
+            insert(tx, &execution, &settings)?;
+            Ok(execution)
         })
         .await
     }
@@ -115,6 +133,16 @@ impl Store {
             find(connection, id)?
                 .filter(|execution| execution.tenant == tenant)
                 .ok_or_else(|| Stop::missing(Thing::of(&tenant, Kind::Execution, id)))
+        })
+        .await
+    }
+
+    /// Returns how an execution is to be run, in the manager's words.
+    pub async fn execution_settings(&self, id: ExecutionId) -> Result<Value, Error> {
+        self.read("read the execution's settings", move |connection| {
+            let query = "SELECT settings FROM execution_settings WHERE execution = ?1";
+            one(connection, query, [id.to_string()], |row| row.json("settings"))?
+                .ok_or_else(|| Stop::missing(Thing::new(Kind::Execution, id)))
         })
         .await
     }
@@ -172,13 +200,94 @@ impl Store {
     }
 }
 
-/// Returns the tenant of an execution.
-pub(crate) fn tenant(
+// === impl Execution ===
+
+impl Execution {
+    /// An execution that was asked for just now, with nothing special about it.
+    pub fn new(
+        id: ExecutionId,
+        tenant: TenantName,
+        deployment_id: DeploymentId,
+        workflow_id: impl Into<String>,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant,
+            deployment_id,
+            workflow_id: workflow_id.into(),
+            status: ExecutionStatus::Pending,
+            parameters: Value::Object(serde_json::Map::new()),
+            company: Company::Alone,
+            priority: 0,
+            dry_run: false,
+            scheduled_for: None,
+            revision: 1,
+            error: None,
+            created_at,
+            started_at: None,
+            ended_at: None,
+            total_operations: 0,
+            finished_operations: 0,
+        }
+    }
+}
+
+// === impl NewExecution ===
+
+impl NewExecution {
+    /// An execution that leaves its deployment as it is.
+    pub fn new(execution: Execution, settings: Value) -> Self {
+        Self { execution, settings, reshape: None }
+    }
+}
+
+// === impl Company ===
+
+impl Company {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Beside => "beside",
+        }
+    }
+
+    fn of(word: &str) -> Self {
+        if word == "beside" { Self::Beside } else { Self::Alone }
+    }
+}
+
+/// Refuses an execution that has to be alone while another such one has not ended and does not
+/// wait.
+pub(crate) fn require_alone(connection: &Connection, execution: &Execution) -> Result<(), Stop> {
+    if execution.company == Company::Beside {
+        return Ok(());
+    }
+    let query = "SELECT id FROM executions
+         WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL AND company = 'alone'
+             AND status NOT IN ('queued', 'scheduled') AND id <> ?3 ORDER BY id";
+    let (tenant, deployment_id) = (&execution.tenant, &execution.deployment_id);
+    let key = params![tenant.as_str(), deployment_id.as_str(), execution.id.to_string()];
+    let thing = || Thing::of(tenant, Kind::Deployment, deployment_id);
+    Users::refuse(thing, Kind::Execution, all(connection, query, key, first)?)
+}
+
+/// Changes an execution's deployment, where it is to be changed. Returns its revision then.
+pub(crate) fn reshaped(
     connection: &Connection,
-    execution: &str,
-) -> rusqlite::Result<Option<TenantName>> {
-    let query = "SELECT tenant FROM executions WHERE id = ?1";
-    one(connection, query, [execution], |row| row.text("tenant"))
+    execution: &Execution,
+    reshape: Option<&Reshape>,
+) -> Result<i64, Stop> {
+    let (tenant, deployment) = (&execution.tenant, &execution.deployment_id);
+    match reshape {
+        Some(reshape) => reshape::apply(connection, tenant, deployment, execution.id, reshape),
+        None => Ok(reshape::shape(connection, tenant, deployment)?.revision),
+    }
+}
+
+/// Returns an execution that has to be there.
+pub(crate) fn require(connection: &Connection, id: ExecutionId) -> Result<Execution, Stop> {
+    find(connection, id)?.ok_or_else(|| Stop::missing(Thing::new(Kind::Execution, id)))
 }
 
 pub(crate) fn find(
@@ -240,13 +349,14 @@ pub(crate) fn put_operation(
     )
 }
 
-fn insert(connection: &Connection, execution: &Execution) -> Result<(), Stop> {
+fn insert(connection: &Connection, execution: &Execution, settings: &Value) -> Result<(), Stop> {
     run(
         connection,
         "INSERT INTO executions
-            (id, tenant, deployment, workflow, status, parameters, settings, error, created_at,
-             started_at, ended_at, total_operations, finished_operations)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            (id, tenant, deployment, workflow, status, parameters, error, created_at, started_at,
+             ended_at, total_operations, finished_operations, company, priority, dry_run,
+             scheduled_for, revision)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         params![
             execution.id.to_string(),
             execution.tenant.as_str(),
@@ -254,17 +364,33 @@ fn insert(connection: &Connection, execution: &Execution) -> Result<(), Stop> {
             execution.workflow_id,
             execution.status.as_str(),
             json_text(&execution.parameters),
-            json_text(&execution.settings),
             execution.error,
             micros(execution.created_at),
             maybe_micros(execution.started_at),
             maybe_micros(execution.ended_at),
             execution.total_operations,
             execution.finished_operations,
+            execution.company.as_str(),
+            execution.priority,
+            execution.dry_run,
+            maybe_micros(execution.scheduled_for),
+            execution.revision,
         ],
     )
     .or_exists(|| Thing::of(&execution.tenant, Kind::Execution, execution.id))?;
+    put_settings(connection, execution.id, settings)?;
     Ok(())
+}
+
+/// Stores how an execution is to be run.
+fn put_settings(
+    connection: &Connection,
+    id: ExecutionId,
+    settings: &Value,
+) -> rusqlite::Result<usize> {
+    let statement = "INSERT INTO execution_settings (execution, settings) VALUES (?1, ?2)
+                     ON CONFLICT DO UPDATE SET settings = excluded.settings";
+    run(connection, statement, params![id.to_string(), json_text(settings)])
 }
 
 fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
@@ -275,7 +401,11 @@ fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
         workflow_id: row.get("workflow")?,
         status: row.text("status")?,
         parameters: row.json("parameters")?,
-        settings: row.json("settings")?,
+        company: Company::of(&row.get::<_, String>("company")?),
+        priority: row.get("priority")?,
+        dry_run: row.get("dry_run")?,
+        scheduled_for: row.maybe_time("scheduled_for")?,
+        revision: row.get("revision")?,
         error: row.get("error")?,
         created_at: row.time("created_at")?,
         started_at: row.maybe_time("started_at")?,

@@ -38,6 +38,7 @@ mod page;
 pub mod plugin;
 mod reader;
 pub mod request;
+pub mod reshape;
 mod schema;
 pub mod secret;
 mod store;

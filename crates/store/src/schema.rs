@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 /// What makes each version of the one before; version 0 is empty. A published one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/0001_first.sql"), include_str!("schema/0002_workflows.sql")];
 
 /// Why the database cannot be brought to our version.
 #[derive(Debug)]

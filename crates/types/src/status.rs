@@ -49,6 +49,10 @@ macro_rules! words {
 words!(
     /// The status of an execution (`cloudify/models_states.py`, `ExecutionState`).
     ExecutionStatus, "an execution's status" {
+        /// To be started at a time.
+        Scheduled = "scheduled",
+        /// To be started when no other execution changes the deployment.
+        Queued = "queued",
         /// Asked for, not started.
         Pending = "pending",
         /// Running.
@@ -112,6 +116,11 @@ impl ExecutionStatus {
     /// Whether the execution has ended and stays as it is.
     pub const fn is_end(self) -> bool {
         matches!(self, Self::Terminated | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether the execution waits for its time or its turn, and nothing of it has happened.
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Queued)
     }
 }
 

@@ -111,7 +111,11 @@ fn message(execution: execution::Execution) -> Execution {
         workflow_id,
         status,
         parameters,
-        settings: _,
+        company: _,
+        priority: _,
+        dry_run: _,
+        scheduled_for: _,
+        revision: _,
         error,
         created_at,
         started_at,
@@ -137,7 +141,9 @@ fn message(execution: execution::Execution) -> Execution {
 
 fn shown(status: ExecutionStatus) -> Shown {
     match status {
-        ExecutionStatus::Pending => Shown::Pending,
+        ExecutionStatus::Scheduled | ExecutionStatus::Queued | ExecutionStatus::Pending => {
+            Shown::Pending
+        }
         ExecutionStatus::Started => Shown::Started,
         ExecutionStatus::Cancelling => Shown::Cancelling,
         ExecutionStatus::ForceCancelling => Shown::ForceCancelling,

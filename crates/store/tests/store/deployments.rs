@@ -2,12 +2,11 @@ use serde_json::{Map, Value, json};
 use waggoner_store::{
     Deletion, Error, Kind, PageRequest,
     advance::{Advance, StatusChange},
-    execution::Company,
     instance::{InstanceChange, InstanceUpdate, UpdateError},
 };
 use waggoner_types::{DeploymentId, ExecutionStatus, plan::InstanceState};
 
-use crate::scene::{Scene, at, deployment, execution, instance, tenant};
+use crate::scene::{Scene, at, deployment, execution, instance, new, tenant};
 
 fn d() -> DeploymentId {
     "d".parse().unwrap()
@@ -111,7 +110,7 @@ async fn a_stale_update_is_refused_with_the_stored_row_and_changes_nothing() {
 async fn a_deployment_with_a_running_execution_or_live_instances_stays() {
     let Scene { store, directory: _directory } = Scene::new().await.with_deployment().await;
     let running = execution(1);
-    store.create_execution(running.clone(), Company::Alone).await.unwrap();
+    store.create_execution(new(running.clone())).await.unwrap();
     let delete = |deletion| store.delete_deployment(tenant(), d(), deletion);
 
     let refused = delete(Deletion::Forced).await.unwrap_err();

@@ -9,12 +9,12 @@ use waggoner_store::{
     attempt::Attempt,
     blueprint::Blueprint,
     deployment::NewDeployment,
-    execution::{Company, Execution, Operation},
+    execution::{Execution, NewExecution, Operation},
     instance::NodeInstance,
     plugin::{Plugin, PluginYaml},
 };
 use waggoner_types::{
-    AttemptId, Digest, ExecutionId, ExecutionStatus, OperationId, PluginId, TenantName,
+    AttemptId, Digest, ExecutionId, OperationId, PluginId, TenantName,
     plan::{InstanceRelationship, InstanceState, ScalingGroupInstance},
 };
 
@@ -51,7 +51,7 @@ impl Scene {
     pub(crate) async fn with_execution(self) -> (Self, Execution) {
         let scene = self.with_deployment().await;
         let execution = execution(1);
-        scene.store.create_execution(execution.clone(), Company::Alone).await.unwrap();
+        scene.store.create_execution(new(execution.clone())).await.unwrap();
         (scene, execution)
     }
 }
@@ -143,21 +143,12 @@ pub(crate) fn deployment(id: &str, instances: &[&str]) -> NewDeployment {
 }
 
 pub(crate) fn execution(number: u128) -> Execution {
-    Execution {
-        id: ExecutionId(id(number)),
-        tenant: tenant(),
-        deployment_id: "d".parse().unwrap(),
-        workflow_id: "install".to_owned(),
-        status: ExecutionStatus::Pending,
-        parameters: json!({}),
-        settings: json!({"dry_run": false}),
-        error: None,
-        created_at: at(4),
-        started_at: None,
-        ended_at: None,
-        total_operations: 0,
-        finished_operations: 0,
-    }
+    let deployment = "d".parse().unwrap();
+    Execution::new(ExecutionId(id(number)), tenant(), deployment, "install", at(4))
+}
+
+pub(crate) fn new(execution: Execution) -> NewExecution {
+    NewExecution::new(execution, json!({"dry_run": false}))
 }
 
 pub(crate) fn operation(number: u128) -> Operation {

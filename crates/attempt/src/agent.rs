@@ -1,0 +1,370 @@
+//! The agent's half: who speaks for an attempt, and what is said next.
+//!
+//! ```text
+//!                 began                          said: accepted
+//!   (no talk) ───────────▶ talk n, mute ─────────────────────────▶ talk n
+//!       ▲                      │                                     │ next(n):
+//!       │ cut n                │ began                               │   a question not asked yet
+//!       │                      ▼                                     │   record said+1, in the window
+//!       └───────────────── talk n+1; next(n) = superseded            │   a heartbeat, if quiet
+//!                                                                    │   end, once all is acked
+//! ```
+//!
+//! A half lives as long as its attempt is known, over all conversations about it. A conversation
+//! asks [`Half::next`] whenever its link can take more, so a slow manager holds up nobody, and
+//! what it has not taken stays in the journal.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::{Order, Prefix};
+
+/// How many bytes may be said and unacknowledged when another record is begun.
+///
+/// With one record of 64 KiB on top these are 192 KiB: below what a stream of the link takes
+/// unread, so that an attempt never waits inside HTTP/2, where it would hold up others.
+pub const WINDOW: usize = 128 * 1024;
+
+/// Identifies a conversation among those about one attempt; a later one is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Talk(u64);
+
+/// What the journal holds of an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The sequence of the last record; 0 for none.
+    pub last: u64,
+    /// The manager holds all up to this one, which may have been dropped.
+    pub acked: u64,
+    /// Whether the last record is the outcome.
+    pub ended: bool,
+}
+
+/// The first words of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// The manager starts the attempt, perhaps once more.
+    Start {
+        /// Grows with each delivery of the task.
+        epoch: u64,
+    },
+    /// The manager holds records and asks for what follows.
+    Resume {
+        /// What the manager holds.
+        manager: Prefix,
+        /// The journal's digest of as many records; 0 where it is not known any more.
+        journal: u64,
+    },
+}
+
+/// What happens to the agent's half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A conversation begins.
+    Began(First),
+    /// The link has taken what [`Half::next`] told to say; a record has these bytes.
+    Said(Talk, Say, usize),
+    /// The manager acknowledges all up to a record.
+    Ack(Talk, u64),
+    /// The manager answers a question; the last piece of it or not.
+    Answer(Talk, u64, Piece),
+    /// The manager orders the end.
+    Cancel(Talk, Order),
+    /// The conversation was quiet for a heartbeat's time.
+    Quiet(Talk),
+    /// The conversation is over, or its link lost.
+    Cut(Talk),
+    /// The journal has grown.
+    Appended {
+        /// The sequence of the last record.
+        last: u64,
+        /// Whether it is the outcome.
+        ended: bool,
+    },
+    /// The operation asks; ids grow.
+    Asked(u64),
+    /// Nobody waits for the answer any more.
+    TakenBack(u64),
+}
+
+/// Which piece of an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    More,
+    Last,
+}
+
+/// What the agent must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The conversation has the floor.
+    Begin(Talk),
+    /// The conversation is refused.
+    Refuse(Refusal),
+    /// All up to this record may be dropped.
+    Drop { upto: u64 },
+    /// The manager holds the outcome: all that is left is a tombstone.
+    Done,
+    /// The piece goes to whoever asked.
+    Hand { question: u64 },
+    /// The question will be asked again: pieces that came before are void.
+    Again { question: u64 },
+    /// The operation is to end.
+    Cancel(Order),
+}
+
+/// Why a conversation is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The start is older than one that was seen.
+    StaleEpoch { newest: u64 },
+    /// The manager holds records that are not the journal's.
+    OtherHistory,
+    /// The manager asks for records that it acknowledged and that may be gone.
+    Dropped { acked: u64 },
+}
+
+/// What a conversation does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Say this when the link takes it.
+    Say(Say),
+    /// Nothing, until something happens.
+    Wait,
+    /// Close it: all is said and acknowledged.
+    End,
+    /// Refuse it: a later conversation has taken over.
+    Superseded,
+}
+
+/// Something to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Say {
+    Accepted { resumed: bool },
+    Question(u64),
+    Record(u64),
+    Heartbeat,
+}
+
+/// The agent's half.
+#[derive(Clone, Debug)]
+pub struct Half {
+    window: usize,
+    epoch: u64,
+    held: Held,
+    /// Whether it was known before the conversation.
+    known: bool,
+    order: Option<Order>,
+    questions: BTreeSet<u64>,
+    talks: u64,
+    floor: Option<Floor>,
+}
+
+/// The conversation that has the floor.
+#[derive(Clone, Debug)]
+struct Floor {
+    talk: Talk,
+    /// What is to be said first, until it is.
+    accepted: Option<Say>,
+    /// The last record said, or held by the manager from the start.
+    said: u64,
+    /// The last question asked here.
+    asked: u64,
+    /// Records said and not acknowledged, with their bytes.
+    flight: VecDeque<(u64, usize)>,
+    in_flight: usize,
+    quiet: bool,
+}
+
+// === impl Half ===
+
+impl Half {
+    /// The half of an attempt that nobody has heard of before.
+    pub fn new(epoch: u64, window: usize) -> Self {
+        let known = false;
+        Self { known, ..Self::recovered(epoch, window, Held::default()) }
+    }
+
+    /// The half of an attempt that the journal knows.
+    pub fn recovered(epoch: u64, window: usize, held: Held) -> Self {
+        Self {
+            window,
+            epoch,
+            held,
+            known: true,
+            order: None,
+            questions: BTreeSet::new(),
+            talks: 0,
+            floor: None,
+        }
+    }
+
+    /// Returns what the journal holds, as far as it was told.
+    pub fn held(&self) -> Held {
+        self.held
+    }
+
+    /// Says whether the manager holds the outcome.
+    pub fn is_done(&self) -> bool {
+        self.held.ended && self.held.acked == self.held.last
+    }
+
+    /// Takes an input. One of a conversation that has not the floor changes nothing.
+    pub fn step(&mut self, input: Input) -> Vec<Output> {
+        match input {
+            Input::Began(first) => self.began(first),
+            Input::Said(talk, say, bytes) => {
+                if let Some(floor) = self.floor(talk) {
+                    floor.said(say, bytes);
+                }
+                Vec::new()
+            }
+            Input::Ack(talk, upto) => match self.floor(talk) {
+                Some(floor) => {
+                    floor.acked(upto);
+                    self.acked(upto)
+                }
+                None => Vec::new(),
+            },
+            Input::Answer(talk, question, piece) => {
+                let asked = self.floor(talk).is_some_and(|floor| question <= floor.asked);
+                if !asked || !self.questions.contains(&question) {
+                    return Vec::new();
+                }
+                if piece == Piece::Last {
+                    self.questions.remove(&question);
+                }
+                vec![Output::Hand { question }]
+            }
+            Input::Cancel(talk, order) => {
+                let heard = self.floor(talk).is_some();
+                if !heard || self.order >= Some(order) || self.held.ended {
+                    return Vec::new();
+                }
+                self.order = Some(order);
+                vec![Output::Cancel(order)]
+            }
+            Input::Quiet(talk) => {
+                if let Some(floor) = self.floor(talk) {
+                    floor.quiet = true;
+                }
+                Vec::new()
+            }
+            Input::Cut(talk) => {
+                self.floor.take_if(|floor| floor.talk == talk);
+                Vec::new()
+            }
+            Input::Appended { last, ended } => {
+                self.held.last = self.held.last.max(last);
+                self.held.ended |= ended;
+                Vec::new()
+            }
+            Input::Asked(question) => {
+                self.questions.insert(question);
+                Vec::new()
+            }
+            Input::TakenBack(question) => {
+                self.questions.remove(&question);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Says what a conversation does next. It stays so until the next [`Half::step`].
+    pub fn next(&self, talk: Talk) -> Next {
+        let floor = match &self.floor {
+            Some(floor) if floor.talk == talk => floor,
+            Some(_) => return Next::Superseded,
+            None => return Next::End,
+        };
+        if let Some(accepted) = floor.accepted {
+            return Next::Say(accepted);
+        }
+        // A question goes before records, which may be many.
+        if let Some(question) = self.questions.range(floor.asked + 1..).next() {
+            return Next::Say(Say::Question(*question));
+        }
+        if floor.said < self.held.last && floor.in_flight < self.window {
+            return Next::Say(Say::Record(floor.said + 1));
+        }
+        if self.is_done() {
+            return Next::End;
+        }
+        if floor.quiet { Next::Say(Say::Heartbeat) } else { Next::Wait }
+    }
+
+    fn began(&mut self, first: First) -> Vec<Output> {
+        let (manager, journal) = match first {
+            First::Start { epoch } if epoch < self.epoch => {
+                return vec![Output::Refuse(Refusal::StaleEpoch { newest: self.epoch })];
+            }
+            First::Start { .. } => (Prefix::default(), 0),
+            First::Resume { manager, journal } => (manager, journal),
+        };
+        if manager.length > self.held.last || manager.contradicts(journal) {
+            return vec![Output::Refuse(Refusal::OtherHistory)];
+        }
+        if manager.length < self.held.acked {
+            return vec![Output::Refuse(Refusal::Dropped { acked: self.held.acked })];
+        }
+        self.talks += 1;
+        let talk = Talk(self.talks);
+        self.floor = Some(Floor {
+            talk,
+            accepted: Some(Say::Accepted { resumed: self.known }),
+            said: manager.length,
+            asked: 0,
+            flight: VecDeque::new(),
+            in_flight: 0,
+            quiet: false,
+        });
+        self.known = true;
+        let again = self.questions.iter().map(|&question| Output::Again { question });
+        let mut outputs = vec![Output::Begin(talk)];
+        outputs.extend(again);
+        // What the manager holds is acknowledged, also where the word for it was lost.
+        outputs.extend(self.acked(manager.length));
+        outputs
+    }
+
+    fn acked(&mut self, upto: u64) -> Vec<Output> {
+        let upto = upto.min(self.held.last);
+        if upto <= self.held.acked {
+            return Vec::new();
+        }
+        self.held.acked = upto;
+        let mut outputs = vec![Output::Drop { upto }];
+        outputs.extend(self.is_done().then_some(Output::Done));
+        outputs
+    }
+
+    fn floor(&mut self, talk: Talk) -> Option<&mut Floor> {
+        self.floor.as_mut().filter(|floor| floor.talk == talk)
+    }
+}
+
+// === impl Floor ===
+
+impl Floor {
+    fn said(&mut self, say: Say, bytes: usize) {
+        self.quiet = false;
+        match say {
+            Say::Accepted { .. } => self.accepted = None,
+            Say::Question(question) => self.asked = self.asked.max(question),
+            Say::Record(sequence) if sequence == self.said + 1 => {
+                self.said = sequence;
+                self.flight.push_back((sequence, bytes));
+                self.in_flight += bytes;
+            }
+            Say::Record(_) | Say::Heartbeat => {}
+        }
+    }
+
+    fn acked(&mut self, upto: u64) {
+        while let Some((_, bytes)) = self.flight.pop_front_if(|(sequence, _)| *sequence <= upto) {
+            self.in_flight -= bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+use super::*;
+
+fn prefix(length: u64) -> Prefix {
+    Prefix { length, chain: length * 10 }
+}
+
+/// A record that continues what was taken, or claims to.
+fn record(sequence: u64) -> Input {
+    let digest = sequence * 10;
+    Input::Record(Record { sequence, said: digest, computed: digest, ends: false })
+}
+
+fn outcome(sequence: u64) -> Input {
+    let Input::Record(record) = record(sequence) else { unreachable!() };
+    Input::Record(Record { ends: true, ..record })
+}
+
+fn talking() -> Half {
+    let mut half = Half::new();
+    half.step(Input::Linked(Roll::Unsaid));
+    half.step(Input::Accepted);
+    half
+}
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_stored() {
+    let mut half = talking();
+    assert_eq!(half.step(record(1)), [Output::Take]);
+    assert_eq!(half.step(record(2)), [Output::Take]);
+    let batch = Batch { upto: prefix(2), ends: false };
+    assert_eq!(half.step(Input::Flush), [Output::Store(batch)]);
+    assert_eq!(half.step(outcome(3)), [Output::Take]);
+    assert!(half.step(Input::Flush).is_empty(), "one batch at a time");
+    let batch = Batch { upto: prefix(3), ends: true };
+    let stored = half.step(Input::Stored);
+    assert_eq!(stored, [Output::Ack { upto: 2 }, Output::Store(batch)]);
+    assert_eq!(half.step(Input::Stored), [Output::Ack { upto: 3 }, Output::Tell]);
+    assert!(half.is_over() && half.step(record(4)).is_empty());
+}
+
+#[test]
+fn a_lost_conversation_goes_on_where_the_store_has_it() {
+    let mut half = talking();
+    half.step(record(1));
+    half.step(Input::Flush);
+    half.step(record(2));
+    assert_eq!(half.step(Input::Cut), [Output::Wait]);
+    assert!(half.step(Input::Linked(Roll::Holds)).is_empty(), "while it is being stored");
+    assert_eq!(half.step(Input::Stored), [Output::Open(Opening::Resume(prefix(1)))]);
+    assert!(half.step(record(1)).is_empty(), "it is stored");
+    assert_eq!(half.step(record(2)), [Output::Take]);
+}
+
+#[test]
+fn wrong_records_rewind_a_bounded_number_of_times() {
+    let chain = Input::Record(Record { sequence: 1, said: 1, computed: 2, ends: false });
+    for wrong in [record(2), chain] {
+        let mut half = talking();
+        for _ in 0..REWINDS {
+            assert_eq!(half.step(wrong), [Output::Close, Output::Wait]);
+            let outputs = half.step(Input::Linked(Roll::Unsaid));
+            assert_eq!(outputs, [Output::Open(Opening::Resume(Prefix::default()))]);
+        }
+        assert_eq!(half.step(wrong), [Output::Close, Output::GiveUp(Reason::Broken)]);
+    }
+}
+
+#[test]
+fn an_agent_without_digests_is_believed() {
+    let mut half = talking();
+    let record = Record { sequence: 1, said: 0, computed: 10, ends: false };
+    assert_eq!(half.step(Input::Record(record)), [Output::Take]);
+    assert_eq!(half.taken(), prefix(1));
+}
+
+#[test]
+fn a_cancel_is_sent_on_return() {
+    let mut half = talking();
+    half.step(Input::Cut);
+    assert!(half.step(Input::Cancel(Order::Terminate)).is_empty());
+    let resume = Output::Open(Opening::Resume(Prefix::default()));
+    let outputs = half.step(Input::Linked(Roll::Holds));
+    assert_eq!(outputs, [resume, Output::Cancel(Order::Terminate)]);
+    assert_eq!(half.step(Input::Cancel(Order::Kill)), [Output::Cancel(Order::Kill)]);
+    assert!(half.step(Input::Cancel(Order::Terminate)).is_empty());
+}
+
+#[test]
+fn what_was_never_sent_is_not_sent_after_a_cancel() {
+    let outputs = Half::new().step(Input::Cancel(Order::Terminate));
+    assert_eq!(outputs, [Output::GiveUp(Reason::Unsent)]);
+    let outputs = Half::new().step(Input::PatienceOver);
+    assert_eq!(outputs, [Output::GiveUp(Reason::Unsent)]);
+}
+
+#[test]
+fn an_attempt_is_started_only_where_it_is_not_known() {
+    let opened = |mut half: Half, roll| half.step(Input::Linked(roll));
+    let (start, resume) =
+        (Output::Open(Opening::Start), |length| Output::Open(Opening::Resume(prefix(length))));
+    assert_eq!(opened(Half::new(), Roll::Lacks), [start]);
+    assert_eq!(opened(Half::restored(prefix(0)), Roll::Lacks), [start]);
+    assert_eq!(opened(Half::restored(prefix(0)), Roll::Holds), [resume(0)]);
+    assert_eq!(opened(Half::restored(prefix(4)), Roll::Unsaid), [resume(4)]);
+    let lost = Output::GiveUp(Reason::Forgotten);
+    assert_eq!(opened(Half::restored(prefix(4)), Roll::Lacks), [lost]);
+}
+
+#[test]
+fn a_refusal_means_what_was_asked() {
+    let refused = |accepted: bool, refusal| {
+        let mut half = talking();
+        if !accepted {
+            half = Half::new();
+            half.step(Input::Linked(Roll::Lacks));
+        }
+        half.step(Input::Refused(refusal)).pop()
+    };
+    let over = |reason| Some(Output::GiveUp(reason));
+    assert_eq!(refused(false, Refusal::Declined), over(Reason::Declined));
+    assert_eq!(refused(false, Refusal::Unknown), Some(Output::Wait));
+    assert_eq!(refused(true, Refusal::Declined), Some(Output::Wait));
+    assert_eq!(refused(true, Refusal::Unknown), over(Reason::Forgotten));
+    assert_eq!(refused(true, Refusal::OtherHistory), over(Reason::OtherHistory));
+}
+
+#[test]
+fn an_answer_goes_only_to_the_conversation_that_asked() {
+    let mut half = talking();
+    assert_eq!(half.step(Input::Question(1)), [Output::Answer { question: 1 }]);
+    half.step(Input::Cut);
+    half.step(Input::Linked(Roll::Holds));
+    assert!(half.step(Input::Answered(1)).is_empty());
+    half.step(Input::Question(1));
+    assert_eq!(half.step(Input::Answered(1)), [Output::Reply { question: 1 }]);
+}
+
+#[test]
+fn a_store_that_fails_rewinds() {
+    let mut half = talking();
+    half.step(record(1));
+    half.step(Input::Flush);
+    assert_eq!(half.step(Input::StoreFailed), [Output::Close, Output::Wait]);
+    assert_eq!(half.taken(), Prefix::default());
+}

@@ -46,5 +46,7 @@ pub use self::{
     instances::{Ids, SeededIds, TakenIds, create_node_instances, modify_deployment},
     parse::{Blueprint, Options, Plan, parse, validate},
     refusal::{Kind, Refusal},
-    resolver::{FetchError, Fetched, Location, NoImports, PluginImport, PluginLabels, Resolver},
+    resolver::{
+        FetchError, Fetched, Location, NoImports, PluginImport, PluginLabels, Resolver, yaml_for,
+    },
 };

@@ -126,6 +126,13 @@ impl PluginImport {
         }
     }
 
+    /// Chooses the plugin that is meant by its version: the place of the highest that fits.
+    pub fn choose<'v>(&self, versions: impl IntoIterator<Item = &'v str>) -> Option<usize> {
+        let fitting = versions.into_iter().enumerate().filter(|(_, version)| self.allows(version));
+        let rank = |version: &str| version.parse::<pep440_rs::Version>().ok();
+        fitting.max_by_key(|(_, version)| rank(version)).map(|(place, _)| place)
+    }
+
     /// Says whether a plugin's version fits. A version that is not one of PEP 440 fits only
     /// an import that names it exactly, or no version at all.
     pub fn allows(&self, version: &str) -> bool {
@@ -159,6 +166,30 @@ impl fmt::Display for PluginImport {
     }
 }
 
+/// Chooses among the YAML files of a plugin, by their names: the one for this version of the
+/// language, else the highest older one, else one that names no version, else the first.
+///
+/// Source: `rest_service/manager_rest/storage/resource_models.py`.
+pub fn yaml_for<'n>(names: impl IntoIterator<Item = &'n str>, dsl_version: &str) -> Option<usize> {
+    let numbers = |text: &str| {
+        let (major, minor) = text.split_once('_')?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    };
+    let version = |name: &str| {
+        let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"))?;
+        numbers(&stem[stem.rmatch_indices('_').nth(1)?.0 + 1..])
+    };
+    let wanted = numbers(dsl_version);
+    let mut first = None;
+    let fitting = names.into_iter().enumerate().inspect(|_| first = Some(0)).filter_map(|named| {
+        let has = version(named.1);
+        let fits = has.is_none() || wanted.is_none() || has <= wanted;
+        fits.then_some((named.0, has))
+    });
+    let best = fitting.max_by_key(|(_, has)| *has).map(|(place, _)| place);
+    best.or(first)
+}
+
 /// Reads `2030-01-31 12:00`, and writes it with seconds.
 fn schedule_time(text: &str) -> Option<String> {
     let (date, time) = text.split_once(' ')?;
@@ -182,5 +213,34 @@ impl Resolver for NoImports {
 
     fn has_file(&self, _: &str) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Location, yaml_for};
+
+    #[test]
+    fn the_file_of_a_plugin_is_the_newest_that_the_blueprint_can_read() {
+        let names = ["plugin.yaml", "plugin_1_4.yaml", "plugin_1_5.yaml"];
+        for (dsl, at) in [("1_3", 0), ("1_4", 1), ("1_5", 2), ("1_6", 2)] {
+            assert_eq!(yaml_for(names, dsl), Some(at), "{dsl}");
+        }
+        assert_eq!(yaml_for(["plugin_1_5.yaml"], "1_3"), Some(0));
+        assert_eq!(yaml_for(["v2_plugin.yaml"], "1_3"), Some(0));
+        assert_eq!(yaml_for([], "1_3"), None);
+    }
+
+    #[test]
+    fn the_plugin_that_is_meant_is_the_highest_that_fits() {
+        let versions = ["1.9", "1.10", "2.0", "weird"];
+        let chosen = |import| match Location::parse(import) {
+            Location::Plugin(import) => import.choose(versions),
+            other => panic!("{other}"),
+        };
+        assert_eq!(chosen("plugin:p"), Some(2));
+        assert_eq!(chosen("plugin:p?version=<2"), Some(1));
+        assert_eq!(chosen("plugin:p?version=weird"), Some(3));
+        assert_eq!(chosen("plugin:p?version=>3"), None);
     }
 }

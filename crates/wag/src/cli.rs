@@ -4,13 +4,15 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod admin;
+mod blueprints;
 mod catalog;
 mod journey;
 mod runs;
 
 pub(crate) use self::{
     admin::{Agents, JoinTokens, Role, Secrets, Tenants, Tokens},
-    catalog::{Blueprints, Pack, Plugins, WagonFiles},
+    blueprints::{Blueprints, Local},
+    catalog::{Pack, Plugins, WagonFiles},
     journey::{Down, Up},
     runs::{Deployments, Events, Executions, Level, NodeInstances, Values},
 };
@@ -76,6 +78,8 @@ pub enum Format {
     Table,
     /// For programs
     Json,
+    /// A picture, where there is one: `blueprints graph`
+    Svg,
 }
 
 #[derive(Debug, Subcommand)]

@@ -31,7 +31,7 @@ mod upload;
 
 pub(crate) use self::{
     connect::DialError,
-    error::ClientError,
+    error::{ClientError, Refusal},
     follow::Follow,
     pages::all,
     upload::{Parcel, pieces},

@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 use crate::{
     Cli, Error, Ui,
-    cli::{Command, Global, Shell},
+    cli::{Blueprints, Command, Global, Shell},
     client::Manager,
     profile::{Profile, Target},
 };
@@ -47,6 +47,10 @@ pub async fn run(cli: Cli, ui: &mut Ui) -> Result<(), Error> {
 
 impl Context<'_> {
     pub(crate) async fn run(&mut self, command: Command) -> Result<(), Error> {
+        let draws = matches!(command, Command::Blueprints(Blueprints::Graph { .. }));
+        if self.ui.is_svg() && !draws {
+            return Err(Error::NoPicture);
+        }
         match command {
             Command::Up(up) => up::run(self, up).await,
             Command::Down(down) => down::run(self, down).await,

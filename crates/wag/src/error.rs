@@ -14,6 +14,8 @@ use crate::{
 pub enum Exit {
     /// What was asked for failed.
     Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
     /// The manager said no, or the same check made here.
     Refused = 3,
     /// What was asked for is not there.
@@ -66,6 +68,8 @@ pub enum Error {
     /// An execution that was followed ended otherwise than well.
     #[error("the execution `{id}` of `{workflow}` {how}")]
     Execution { id: String, workflow: String, how: &'static str, why: Option<String> },
+    #[error("failed to draw a picture: `--output svg` is for `blueprints graph` only")]
+    NoPicture,
     #[error("interrupted")]
     Interrupted,
     #[error("interrupted; the execution `{0}` goes on")]
@@ -88,6 +92,7 @@ impl Error {
             Self::Profile(error) => error.exit(),
             Self::Source(error) => error.exit(),
             Self::Site(error) => error.exit(),
+            Self::NoPicture => Exit::Usage,
             Self::Interrupted | Self::Unwatched(_) => Exit::Interrupted,
             Self::OtherBlueprint { .. } => Exit::Refused,
             Self::Runtime(_) | Self::Damaged { .. } => Exit::Bug,

@@ -31,6 +31,14 @@ pub enum InputsError {
 
 /// Joins the files in order, then the `NAME=VALUE` pairs, to one JSON object as text.
 pub(crate) fn read(files: &[Utf8PathBuf], pairs: &[String]) -> Result<String, InputsError> {
+    object(files, pairs).map(|all| Value::Object(all).to_string())
+}
+
+/// Joins the files in order, then the `NAME=VALUE` pairs.
+pub(crate) fn object(
+    files: &[Utf8PathBuf],
+    pairs: &[String],
+) -> Result<Map<String, Value>, InputsError> {
     let mut all = Map::new();
     for path in files {
         all.extend(file(path)?);
@@ -39,7 +47,7 @@ pub(crate) fn read(files: &[Utf8PathBuf], pairs: &[String]) -> Result<String, In
         let (name, value) = pair(given)?;
         all.insert(name, value);
     }
-    Ok(Value::Object(all).to_string())
+    Ok(all)
 }
 
 // === impl InputsError ===

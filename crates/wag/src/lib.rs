@@ -13,6 +13,7 @@ mod client;
 mod commands;
 mod error;
 mod inputs;
+mod picture;
 mod profile;
 mod record;
 mod site;

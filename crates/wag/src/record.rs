@@ -11,10 +11,12 @@ use crate::ui::Clock;
 
 mod admin;
 mod catalog;
+mod local;
 mod runs;
 
 pub(crate) use self::{
     admin::{join_token, status, token_made},
+    local::{PlannedNode, finding, told},
     runs::{event, is_ended, outcome, outputs},
 };
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use waggoner_blueprint::Diagnostic;
 use waggoner_types::BlueprintId;
 use waggoner_wagon::{ManifestError, Refusal};
 
@@ -10,11 +11,14 @@ use crate::error::Exit;
 
 mod archive;
 mod check;
+mod library;
 mod pack;
 mod plugins;
 mod resolver;
 
 pub(crate) use self::{
+    check::Findings,
+    library::Library,
     pack::{pack, packed},
     plugins::{Found, Origin, yamls_beside},
 };
@@ -53,8 +57,10 @@ pub enum SourceError {
     Plugin(Box<waggoner_python::PackError>),
     #[error("failed to pack the plugin: there is no Python 3 on this host")]
     NoPython,
+    #[error("failed to fill in the blueprint's plan")]
+    Inputs(#[source] waggoner_blueprint::Refusal),
     #[error("the blueprint is not valid")]
-    Invalid(Vec<String>),
+    Invalid(Vec<Diagnostic>),
 }
 
 // === impl Source ===
@@ -91,7 +97,9 @@ impl SourceError {
     /// What the command ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Wagon(_) | Self::Manifest(_) | Self::Invalid(_) => Exit::Refused,
+            Self::Wagon(_) | Self::Manifest(_) | Self::Inputs(_) | Self::Invalid(_) => {
+                Exit::Refused
+            }
             _ => Exit::Failed,
         }
     }
@@ -99,7 +107,7 @@ impl SourceError {
     /// The findings, one a line.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Self::Invalid(findings) => findings.clone(),
+            Self::Invalid(found) => found.iter().flat_map(check::lines).collect(),
             _ => Vec::new(),
         }
     }

@@ -39,6 +39,8 @@ pub struct Ui {
     wag: String,
     /// Whether talk goes to a terminal, where lines may be redrawn.
     is_live: bool,
+    /// Whether data goes to a terminal.
+    is_terminal: bool,
 }
 
 // === impl Ui ===
@@ -53,6 +55,7 @@ impl Ui {
             format: global.output,
             clock: Clock::new(TimeZone::system()),
             is_live: io::stderr().is_terminal(),
+            is_terminal: io::stdout().is_terminal(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Ui {
             format: global.output,
             clock: Clock::new(TimeZone::UTC),
             is_live: false,
+            is_terminal: false,
         }
     }
 
@@ -85,6 +89,16 @@ impl Ui {
     /// Whether a program reads the data.
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Whether a picture is asked for.
+    pub fn is_svg(&self) -> bool {
+        self.format == Format::Svg
+    }
+
+    /// Whether the data goes to a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Shows the progress of an execution.

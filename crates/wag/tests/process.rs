@@ -79,35 +79,143 @@ fn a_detached_program_leads_a_session_under_the_same_id() {
     assert!(child.wait().unwrap().success());
 }
 
+const SOUND: &str = "\
+tosca_definitions_version: cloudify_dsl_1_4
+imports: [cloudify/types/types.yaml, 'plugin:my-plugin?version=>=1,<2']
+inputs: {port: {type: integer}}
+node_templates:
+  vm: {type: cloudify.nodes.Compute}
+  one:
+    type: my.Node
+    properties: {port: {get_input: port}}
+    relationships: [{type: cloudify.relationships.contained_in, target: vm}]
+";
+
+const PLUGIN: &str = "\
+plugins:
+  my: {executor: host_agent, package_name: my-plugin, package_version: '1.2'}
+node_types:
+  my.Node: {properties: {port: {type: integer}}}
+";
+
 #[test]
 fn a_blueprint_is_checked_without_a_manager() {
     let dir = tempdir();
     let main = dir.path().join("web/blueprint.yaml");
-    let sound = "tosca_definitions_version: cloudify_dsl_1_4\n\
-                 imports: [cloudify/types/types.yaml, 'plugin:my-plugin?version=>=1,<2']\n\
-                 node_templates:\n  one: {type: my.Node}\n";
-    write(&main, sound);
-    let plugin = dir.path().join("web/plugins/mine/plugin.yaml");
-    write(
-        &plugin,
-        "plugins:\n  my: {executor: host_agent, package_name: my-plugin, package_version: '1.2'}\n\
-         node_types:\n  my.Node: {}\n",
-    );
+    write(&main, SOUND);
+    write(&dir.path().join("web/plugins/mine/plugin.yaml"), PLUGIN);
     write(&dir.path().join("web/plugins/mine/setup.py"), "");
     let validate = ["blueprints", "validate", main.as_str()];
     let (code, out, err) = run(&dir, &validate);
     assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
     assert!(err.contains("No manager can be reached: checked here."), "{err}");
 
-    write(&main, &sound.replace("my.Node", "my.Nod"));
+    write(&main, &SOUND.replace("my.Node", "my.Nod"));
     let (code, _, err) = run(&dir, &validate);
     assert_eq!(code, Some(3), "{err}");
-    assert!(err.contains("error: the blueprint is not valid\n  blueprint.yaml:4:"), "{err}");
+    assert!(err.contains("error: the blueprint is not valid\n  blueprint.yaml:7:"), "{err}");
+    assert!(err.contains("\n    7 |     type: my.Nod\n"), "{err}");
 
-    write(&main, &sound.replace("my-plugin", "other-plugin"));
+    write(&main, &SOUND.replace("my-plugin", "other-plugin"));
     let (code, _, err) = run(&dir, &validate);
     assert_eq!(code, Some(3), "{err}");
-    assert!(err.contains("it is not in `plugins/`, and no manager was asked"), "{err}");
+    assert!(err.contains("nothing in `plugins/` and no manager that was asked has it"), "{err}");
+}
+
+/// A blueprint with the YAML of its plugin elsewhere.
+fn with_plugin(dir: &Utf8TempDir, blueprint: &str) -> [String; 3] {
+    let main = dir.path().join("web/blueprint.yaml");
+    let yaml = dir.path().join("elsewhere/plugin.yaml");
+    write(&main, blueprint);
+    write(&yaml, PLUGIN);
+    [main.into_string(), "--plugin-yaml".to_owned(), yaml.into_string()]
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn findings_are_told_to_programs_with_their_codes_and_places() {
+    let dir = tempdir();
+    let [main, flag, yaml] = with_plugin(&dir, SOUND);
+    let line = ["blueprints", "validate", &main, &flag, &yaml, "--offline", "-o", "json"];
+    let (code, out, err) = run(&dir, &line);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(json(&out), serde_json::json!({ "valid": true, "findings": [] }));
+
+    let wrong = SOUND.replace("my.Node", "my.Nod").replace("target: vm", "target: vn");
+    with_plugin(&dir, &wrong);
+    let (code, out, _) = run(&dir, &line);
+    assert_eq!(code, Some(3));
+    let answer = json(&out);
+    assert_eq!(answer["valid"], false);
+    assert_eq!(answer["findings"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        answer["findings"][0],
+        serde_json::json!({
+            "code": 7,
+            "exception": "DSLParsingLogicException",
+            "message": "the node `one` is of type `my.Nod`, which is not defined",
+            "hint": "did you mean `my.Node`?",
+            "file": "blueprint.yaml",
+            "line": 7,
+            "column": 5,
+            "path": "node_templates.one",
+            "snippet": "5 |   vm: {type: cloudify.nodes.Compute}\n6 |   one:\n\
+                        7 |     type: my.Nod\n  |     ^\n\
+                        8 |     properties: {port: {get_input: port}}\n\
+                        9 |     relationships: [{type: cloudify.relationships.contained_in, target: vn}]\n",
+        })
+    );
+}
+
+#[test]
+fn a_plan_is_printed_as_the_blueprint_has_it_or_filled_in() {
+    let dir = tempdir();
+    let [main, flag, yaml] = with_plugin(&dir, SOUND);
+    let line = ["blueprints", "plan", &main, &flag, &yaml, "-o", "json"];
+    let (code, out, err) = run(&dir, &line);
+    assert_eq!(code, Some(0), "{err}");
+    let plan = json(&out);
+    assert_eq!(plan["nodes"][1]["properties"]["port"], serde_json::json!({ "get_input": "port" }));
+    assert_eq!(plan.get("node_instances"), None);
+
+    let inputs = dir.path().join("inputs.yaml");
+    write(&inputs, "port: 80\n");
+    let filled = [line.as_slice(), &["--inputs", inputs.as_str()]].concat();
+    let (code, out, err) = run(&dir, &filled);
+    assert_eq!(code, Some(0), "{err}");
+    let plan = json(&out);
+    assert_eq!(plan["nodes"][1]["properties"]["port"], 80);
+    assert_eq!(plan["node_instances"].as_array().unwrap().len(), 2);
+    assert_eq!(run(&dir, &filled).1, out, "the same each time");
+
+    let (code, _, err) = run(&dir, &[line.as_slice(), &["-i", "prot=80"]].concat());
+    assert_eq!(code, Some(3));
+    assert!(err.contains("the deployment needs a value for the input `port`"), "{err}");
+    let (_, out, _) = run(&dir, &[&line[..5], &["-i", "port=80"]].concat());
+    assert!(out.contains("one   my.Node"), "{out}");
+    assert!(out.contains("contained_in vm"), "{out}");
+}
+
+#[test]
+fn a_graph_is_svg_text_or_json() {
+    let dir = tempdir();
+    let [main, flag, yaml] = with_plugin(&dir, SOUND);
+    let line = ["blueprints", "graph", &main, &flag, &yaml];
+    let (code, out, err) = run(&dir, &line);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("<svg "), "{out}");
+    assert_eq!(run(&dir, &[line.as_slice(), &["--output", "svg"]].concat()).1, out);
+    let (_, out, _) = run(&dir, &[line.as_slice(), &["--text"]].concat());
+    assert_eq!(out, "vm (cloudify.nodes.Compute)\n└─ one (my.Node)\n");
+    let (_, out, _) = run(&dir, &[line.as_slice(), &["-o", "json"]].concat());
+    assert_eq!(json(&out)["nodes"][1]["contained_in"], "vm");
+
+    let (code, _, err) = run(&dir, &["status", "-o", "svg"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("`--output svg` is for `blueprints graph` only"), "{err}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Plugins and blueprints.
+//! Plugins.
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
@@ -77,34 +77,4 @@ pub struct Pack {
     /// The directory to write the wagon to [default: here]
     #[arg(long, value_name = "DIR")]
     pub to: Option<Utf8PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Blueprints {
-    /// Upload a blueprint with its directory
-    Upload {
-        /// The blueprint's file, or its directory if the file is named blueprint.yaml
-        blueprint: Utf8PathBuf,
-
-        /// The blueprint's id [default: the name of its directory]
-        #[arg(short, long, visible_alias = "id", value_name = "ID")]
-        blueprint_id: Option<String>,
-    },
-    /// List blueprints
-    List,
-    /// Show a blueprint with its plan
-    Get {
-        /// The blueprint's id
-        blueprint: String,
-    },
-    /// Delete a blueprint
-    Delete {
-        /// The blueprint's id
-        blueprint: String,
-    },
-    /// Check a blueprint as an upload would, or here if no manager can be reached
-    Validate {
-        /// The blueprint's file, or its directory if the file is named blueprint.yaml
-        blueprint: Utf8PathBuf,
-    },
 }

@@ -8,11 +8,13 @@ use waggoner_proto::v1::{
 
 use super::Context;
 use crate::{
-    Error, Exit,
+    Error,
     cli::Blueprints,
     client::{ClientError, Manager, Parcel, all, ask, pieces, request_id},
     source::Source,
 };
+
+mod local;
 
 pub(super) async fn run(context: &mut Context<'_>, command: Blueprints) -> Result<(), Error> {
     match command {
@@ -49,19 +51,11 @@ pub(super) async fn run(context: &mut Context<'_>, command: Blueprints) -> Resul
             context.ui.step("Deleted", format!("blueprint {blueprint}"));
             Ok(())
         }
-        Blueprints::Validate { blueprint } => {
-            let source = Source::open(&blueprint)?;
-            match context.manager().await {
-                Ok(manager) => validate(&manager, &source, source.pack()?).await?,
-                Err(error) if error.exit() == Exit::Unreachable => {
-                    context.ui.say("No manager can be reached: checked here.");
-                    source.check()?;
-                }
-                Err(error) => return Err(error),
-            }
-            context.ui.step("Valid", blueprint);
-            Ok(())
+        Blueprints::Validate { local } => local::validate(context, local).await,
+        Blueprints::Plan { local, inputs, deployment } => {
+            local::plan(context, local, &inputs, deployment).await
         }
+        Blueprints::Graph { local, text } => local::graph(context, local, text).await,
     }
 }
 

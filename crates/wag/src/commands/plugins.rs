@@ -1,6 +1,7 @@
 //! `wag plugins`.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use waggoner_blueprint::PluginImport;
 use waggoner_proto::v1::{
     DeletePluginRequest, GetPluginRequest, ListPluginsRequest, Plugin, PluginHeader, PluginYaml,
     UploadPluginRequest, ValidatePluginRequest, upload_plugin_request, validate_plugin_request,
@@ -33,9 +34,7 @@ pub(super) async fn run(context: &mut Context<'_>, command: Plugins) -> Result<(
         }
         Plugins::Get { plugin: id } => {
             let manager = context.manager().await?;
-            let request = GetPluginRequest { tenant: manager.tenant(), id };
-            let call = async |request| manager.plugins().get_plugin(request).await;
-            let plugin = ask(request, call).await?.plugin.ok_or(ClientError::Hollow("plugin"))?;
+            let plugin = get(&manager, id).await?;
             context.ui.one(&plugin)
         }
         Plugins::Delete { plugin, force } => {
@@ -80,6 +79,29 @@ pub(crate) async fn list(
         Ok((page.plugins, page.next_page_token))
     })
     .await
+}
+
+/// The plugin that an import means, with the texts of its plugin.yaml files.
+pub(crate) async fn imported(
+    manager: &Manager,
+    import: &PluginImport,
+) -> Result<Option<Plugin>, ClientError> {
+    let mut plugins = list(manager, &import.name).await?;
+    plugins.retain(|plugin| match &import.distribution {
+        Some(wanted) if !plugin.distribution.is_empty() => {
+            wanted.eq_ignore_ascii_case(&plugin.distribution)
+        }
+        _ => true,
+    });
+    let versions = plugins.iter().map(|plugin| plugin.package_version.as_str());
+    let Some(place) = import.choose(versions) else { return Ok(None) };
+    get(manager, plugins[place].id.clone()).await.map(Some)
+}
+
+async fn get(manager: &Manager, id: String) -> Result<Plugin, ClientError> {
+    let request = GetPluginRequest { tenant: manager.tenant(), id };
+    let call = async |request| manager.plugins().get_plugin(request).await;
+    ask(request, call).await?.plugin.ok_or(ClientError::Hollow("plugin"))
 }
 
 pub(crate) async fn upload(

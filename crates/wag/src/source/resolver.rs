@@ -1,22 +1,23 @@
 //! Imports of a blueprint on disk: files of its directory, and plugins beside it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use camino::{Utf8Component, Utf8Path};
 use waggoner_blueprint::{FetchError, Fetched, Location, PluginImport, Resolver};
 
-use super::{Found, Source};
+use super::{Library, Source};
 
 /// Brings what lies beside a blueprint, and notes which plugins it asks for.
 #[derive(Debug)]
 pub(super) struct Local<'a> {
     source: &'a Source,
-    found: &'a [Found],
+    library: &'a Library,
     missing: Missing,
     wanted: RefCell<Vec<PluginImport>>,
+    needs_manager: Cell<bool>,
 }
 
-/// What a plugin that is not beside the blueprint is.
+/// What a plugin that is not in the library is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
     /// A plugin of which nothing is known, so that the rest is read.
@@ -27,8 +28,9 @@ pub(super) enum Missing {
 // === impl Local ===
 
 impl<'a> Local<'a> {
-    pub(super) fn new(source: &'a Source, found: &'a [Found], missing: Missing) -> Self {
-        Self { source, found, missing, wanted: RefCell::default() }
+    pub(super) fn new(source: &'a Source, library: &'a Library, missing: Missing) -> Self {
+        let (wanted, needs_manager) = (RefCell::default(), Cell::new(false));
+        Self { source, library, missing, wanted, needs_manager }
     }
 
     /// The plugins that were asked for, each import once.
@@ -36,24 +38,32 @@ impl<'a> Local<'a> {
         self.wanted.into_inner()
     }
 
+    /// Whether something was asked for that a manager alone can bring.
+    pub(super) fn needs_manager(&self) -> bool {
+        self.needs_manager.get()
+    }
+
     fn plugin(&self, import: &PluginImport, dsl_version: &str) -> Result<Fetched, FetchError> {
         let mut wanted = self.wanted.borrow_mut();
         if !wanted.contains(import) {
             wanted.push(import.clone());
         }
-        let Some(found) = self.found.iter().find(|found| found.answers(import)) else {
-            return match self.missing {
-                Missing::IsEmpty => Ok(Fetched::default()),
-                Missing::IsRefused => {
-                    let message = "it is not in `plugins/`, and no manager was asked";
-                    Err(FetchError(message.to_owned()))
-                }
-            };
-        };
-        let versioned = format!("plugin_{dsl_version}.yaml");
-        let yaml = found.yamls.iter().find(|yaml| yaml.file_name() == Some(&versioned));
-        let yaml = yaml.or_else(|| found.yamls.first()).expect("a plugin has a plugin.yaml");
-        read(yaml)
+        if let Some(text) = self.library.find(import, dsl_version) {
+            return Ok(Fetched { text: text.to_owned(), plugin: None });
+        }
+        match self.missing {
+            Missing::IsEmpty => Ok(Fetched::default()),
+            Missing::IsRefused => {
+                let message = "no file named with --plugin-yaml, nothing in `plugins/` and no \
+                               manager that was asked has it";
+                Err(FetchError(message.to_owned()))
+            }
+        }
+    }
+
+    fn manager_only(&self, what: &str) -> FetchError {
+        self.needs_manager.set(true);
+        FetchError(what.to_owned())
     }
 }
 
@@ -65,10 +75,10 @@ impl Resolver for Local<'_> {
             }
             Location::Plugin(import) => self.plugin(import, dsl_version).map(Some),
             Location::Url(_) => {
-                Err(FetchError("what is on the network is read by a manager only".to_owned()))
+                Err(self.manager_only("what is on the network is read by a manager only"))
             }
             Location::Blueprint(_) => {
-                Err(FetchError("other blueprints are known to a manager only".to_owned()))
+                Err(self.manager_only("other blueprints are known to a manager only"))
             }
             Location::File(_) | Location::Resource(_) => Ok(None),
         }

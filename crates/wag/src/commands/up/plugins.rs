@@ -7,7 +7,7 @@ use crate::{
     client::Manager,
     commands::plugins::{list, upload},
     site::Site,
-    source::{Origin, Source, SourceError, packed},
+    source::{Library, Origin, Source, SourceError, packed},
 };
 
 /// Uploads what the blueprint imports, the manager lacks and `plugins/` holds. What is nowhere is
@@ -21,7 +21,7 @@ pub(super) async fn provide(
     let scratch = camino_tempfile::tempdir().map_err(SourceError::Pack)?;
     let cache = site.map_or(scratch.path().to_owned(), |site| site.dir().join("cache"));
     let beside = source.found()?;
-    for import in source.wanted(&beside)? {
+    for import in source.wanted(&Library::default().beside(&beside)?)? {
         if has(manager, &import).await? {
             continue;
         }

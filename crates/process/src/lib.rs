@@ -19,6 +19,7 @@
 //! the child and nothing else.
 
 mod child;
+mod detach;
 mod exit;
 mod leader;
 mod orphans;
@@ -27,6 +28,7 @@ mod spawn;
 mod table;
 
 pub use child::{Child, Stopped};
+pub use detach::{detach, lead_session};
 pub use exit::Exit;
 pub use orphans::Orphans;
 pub use output::{Chunk, Output, Source};

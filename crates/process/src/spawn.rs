@@ -65,7 +65,7 @@ const BUSY: (u32, Duration) = (20, Duration::from_millis(10));
 ///
 /// What Rust opens is close-on-exec. What a shell, a service manager or a build tool left open for
 /// us is not, and a daemon started by a script would hold it for good.
-static SEALED: LazyLock<()> = LazyLock::new(seal);
+static SEALED: LazyLock<()> = LazyLock::new(seal_now);
 
 // === impl Spawn ===
 
@@ -84,7 +84,7 @@ impl Spawn {
     /// Starts it. On an error nothing runs.
     pub async fn start(&self) -> Result<(Child, Output), SpawnError> {
         let fail = |flaw| SpawnError { program: self.program.clone(), flaw };
-        LazyLock::force(&SEALED);
+        seal();
         leader::reap_abandoned();
         let program = self.locate().map_err(fail)?;
         let mark = format!("{MARK}={}", next_mark());
@@ -156,7 +156,12 @@ fn adopt(pid: Pid) -> io::Result<Leader> {
     Leader::adopt(pid).inspect_err(|_| _ = kill_process(pid, Signal::KILL))
 }
 
-fn seal() {
+/// Keeps the descriptors that we were born with from the children.
+pub(crate) fn seal() {
+    LazyLock::force(&SEALED);
+}
+
+fn seal_now() {
     for entry in fs_err::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
         let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;

@@ -1,0 +1,52 @@
+//! Where a supervisor and its daemon meet.
+
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The directory of a supervisor: its journal, its lock, its socket and its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    directory: Utf8PathBuf,
+}
+
+// === impl Home ===
+
+impl Home {
+    /// Names a home. Only this user may be able to enter it.
+    pub fn new(directory: impl Into<Utf8PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// Makes the directories that are missing, for this user alone.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(self.run())
+    }
+
+    pub fn directory(&self) -> &Utf8Path {
+        &self.directory
+    }
+
+    /// Returns the directory of the journal's files.
+    pub fn journal(&self) -> Utf8PathBuf {
+        self.directory.join("journal")
+    }
+
+    /// Returns the directory of what belongs to the running supervisor.
+    pub fn run(&self) -> Utf8PathBuf {
+        self.directory.join("run")
+    }
+
+    pub fn socket(&self) -> Utf8PathBuf {
+        self.run().join("supervisor.sock")
+    }
+
+    pub fn lock(&self) -> Utf8PathBuf {
+        self.run().join("supervisor.lock")
+    }
+
+    /// Returns the file that the supervisor writes its stderr to.
+    pub fn log(&self) -> Utf8PathBuf {
+        self.run().join("supervisor.log")
+    }
+}

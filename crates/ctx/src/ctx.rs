@@ -19,6 +19,7 @@ mod log;
 mod method;
 mod object;
 mod signature;
+mod snapshot;
 mod verdict;
 mod walk;
 

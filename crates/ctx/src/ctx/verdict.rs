@@ -35,8 +35,8 @@ pub(super) enum Returned {
 /// `OperationRetry` (`cloudify/exceptions.py`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Retry {
-    message: String,
-    retry_after: Option<Duration>,
+    pub(super) message: String,
+    pub(super) retry_after: Option<Duration>,
 }
 
 const ONCE: &str = "ctx may only abort or return once";

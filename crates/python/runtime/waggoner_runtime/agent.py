@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 
 # How long an agent may be away, as while it is replaced by a newer one.
 PATIENCE = 60.0
@@ -56,11 +57,12 @@ def call(method, message):
 def _exchange(path, body):
     deadline = None
     pause = 0.02
+    # All tries are one call: what the first one did is not done again.
+    headers = {'content-type': 'application/json', 'waggoner-call': uuid.uuid4().hex}
     while True:
         connection, fresh = _connection()
         try:
-            connection.request(
-                'POST', path, body, {'content-type': 'application/json'})
+            connection.request('POST', path, body, headers)
             response = connection.getresponse()
             return response.status, response.read()
         except _AWAY:

@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rustix::process::{RawPid, Signal, kill_process_group};
-use tokio::time::{Instant, sleep, timeout};
-use tracing::warn;
+use rustix::process::{Signal, kill_process_group};
+use tokio::time::timeout;
 
 use crate::{
     Exit,
+    cgroup::Cgroup,
+    family::Family,
+    identity::Proof,
     leader::Leader,
-    table::{self, Asker, Row},
+    table::{self, Asker},
 };
 
 /// A process that was started, and its family.
@@ -19,8 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Child {
     leader: Arc<Leader>,
-    /// `NAME=value`, as it stands in the environment of the family.
-    mark: Arc<str>,
+    family: Family,
 }
 
 /// What [`Child::stop`] did.
@@ -34,25 +35,35 @@ pub struct Stopped {
     pub left: Vec<i32>,
 }
 
-/// How long what was killed may take to disappear.
-///
-/// The kernel needs milliseconds; tearing down the memory of a very large process, a second. What
-/// is stuck in an uninterruptible call may never go, and is reported instead.
-const BURIAL: Duration = Duration::from_secs(5);
-
-/// The pauses between looks at the process table: doubling from the first to the last.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
-
 // === impl Child ===
 
 impl Child {
-    pub(crate) fn new(leader: Arc<Leader>, mark: Arc<str>) -> Self {
-        Self { leader, mark }
+    pub(crate) fn new(leader: Arc<Leader>, mark: Arc<str>, cgroup: Option<Arc<Cgroup>>) -> Self {
+        let born = table::row(leader.pid().as_raw_pid()).map_or(0, |row| row.started);
+        let asker = Asker::current();
+        let family = Family { leader: Some(leader.pid()), born, mark, cgroup, asker };
+        Self { leader, family }
     }
 
     /// Returns the process id, which is also the id of the process group.
     pub fn id(&self) -> i32 {
         self.leader.pid().as_raw_pid()
+    }
+
+    /// Proves the leader: what tells it from all that will have its id.
+    pub fn proof(&self) -> Proof {
+        Proof { pid: self.id(), started: self.family.born }
+    }
+
+    /// Says whether it was born in a cgroup.
+    pub fn has_cgroup(&self) -> bool {
+        self.family.cgroup.is_some()
+    }
+
+    /// Says whether the kernel killed the leader for want of memory. Only a cgroup can tell.
+    pub fn lacked_memory(&self) -> bool {
+        self.exit() == Some(Exit::Signal(Signal::KILL.as_raw()))
+            && self.family.cgroup.as_ref().is_some_and(|cgroup| cgroup.lacked_memory())
     }
 
     /// Waits until the leader has ended. Its descendants may live on.
@@ -74,7 +85,7 @@ impl Child {
     /// May be called after the leader's exit, and again after it was cancelled. Takes at most
     /// `grace` and five seconds.
     pub async fn stop(&self, grace: Duration) -> Stopped {
-        self.signal(&self.family().await, &[Signal::TERM, Signal::CONT]);
+        self.family.terminate().await;
         let forced = timeout(grace, self.emptied()).await.is_err();
         let left = if forced { self.kill().await } else { Vec::new() };
         Stopped { exit: self.leader.exit(), forced, left }
@@ -83,50 +94,11 @@ impl Child {
     /// Waits until the leader has ended and the family is empty.
     async fn emptied(&self) {
         self.leader.exited().await;
-        let mut pause = PAUSES.0;
-        while !self.family().await.is_empty() {
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-        }
+        self.family.emptied().await;
     }
 
-    /// Kills the family until it is empty. Returns who is left after [`BURIAL`].
     async fn kill(&self) -> Vec<i32> {
-        let deadline = Instant::now() + BURIAL;
-        let mut pause = PAUSES.0;
-        loop {
-            let family = self.family().await;
-            if family.is_empty() && self.leader.exit().is_some() {
-                return Vec::new();
-            }
-            if Instant::now() >= deadline {
-                return family.iter().map(|row| row.pid).collect();
-            }
-            self.signal(&family, &[Signal::KILL]);
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-        }
-    }
-
-    /// Signals the group in one step, which no fork escapes, and each of the others.
-    fn signal(&self, family: &[Row], signals: &[Signal]) {
-        let group = self.leader.pid();
-        for signal in signals {
-            // Fails when only the zombie of the leader is left in the group.
-            _ = kill_process_group(group, *signal);
-            for row in family.iter().filter(|row| row.group != group.as_raw_pid()) {
-                table::send(row, *signal);
-            }
-        }
-    }
-
-    /// Reads who lives of the family now.
-    async fn family(&self) -> Vec<Row> {
-        let leader = self.id();
-        let mark = Arc::clone(&self.mark);
-        // A table of thousands of processes takes tens of milliseconds to read.
-        let found = tokio::task::spawn_blocking(move || scan(leader, &mark)).await;
-        found.unwrap_or_default()
+        self.family.kill(|| self.leader.exit().is_some()).await
     }
 }
 
@@ -134,16 +106,6 @@ impl Drop for Child {
     fn drop(&mut self) {
         if self.leader.exit().is_none() {
             _ = kill_process_group(self.leader.pid(), Signal::KILL);
-        }
-    }
-}
-
-fn scan(leader: RawPid, mark: &str) -> Vec<Row> {
-    match table::read() {
-        Ok(rows) => table::family(&rows, leader, Asker::current(), |pid| table::carries(pid, mark)),
-        Err(error) => {
-            warn!(%error, "failed to read the process table: only the process group is stopped");
-            Vec::new()
         }
     }
 }

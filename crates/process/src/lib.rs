@@ -13,23 +13,30 @@
 //! The *family* of a child is its group, every descendant still linked to it by parents, every
 //! session and group made by one of these, and every process that carries its mark in the
 //! environment ([`MARK`]). A daemon that left the group with `setsid`, lost its parents and
-//! cleared its environment is not found.
+//! cleared its environment is not found, unless the child was born in a [`Cgroup`]: then all that
+//! came of it are.
 //!
 //! An [`Output`] is pulled: who does not ask for the next chunk lets the pipe fill, which slows
 //! the child and nothing else.
 
+mod birth;
+mod cgroup;
 mod child;
 mod detach;
 mod exit;
+mod family;
+mod identity;
 mod leader;
 mod orphans;
 mod output;
 mod spawn;
 mod table;
 
+pub use cgroup::{Cgroup, Cgroups};
 pub use child::{Child, Stopped};
 pub use detach::{detach, lead_session};
 pub use exit::Exit;
+pub use identity::{BOOT_ID, Buried, Identity, Parent, Proof, boot_id};
 pub use orphans::Orphans;
 pub use output::{Chunk, Output, Source};
 pub use spawn::{Flaw, MARK, Spawn, SpawnError};

@@ -63,7 +63,7 @@ fn reap_round() {
 }
 
 fn is_orphan(row: &Row, asker: Asker) -> bool {
-    row.parent == asker.pid && row.group != asker.group && !leader::is_live(row.pid)
+    row.parent == asker.pid && !asker.is_own_group(row.group) && !leader::is_live(row.pid)
 }
 
 /// Lists the children of all our threads.

@@ -20,9 +20,11 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 use tokio::{net::unix::pipe, time::sleep};
+use tracing::debug;
 
 use crate::{
-    Child, Output,
+    Child, Output, birth,
+    cgroup::Cgroup,
     leader::{self, Leader},
 };
 
@@ -43,6 +45,10 @@ pub struct Spawn {
     /// The whole environment, except for [`MARK`], which is added.
     pub env: BTreeMap<String, String>,
     pub cwd: Utf8PathBuf,
+    /// What [`MARK`] says: a word that no other family on this host has. `None` makes one.
+    pub mark: Option<String>,
+    /// Where it is born, if it can be: in a cgroup that nobody else is in.
+    pub cgroup: Option<Arc<Cgroup>>,
     /// How long the [`Output`] stays open after the child's exit for a descendant that holds it.
     pub linger: Duration,
 }
@@ -67,6 +73,9 @@ const BUSY: (u32, Duration) = (20, Duration::from_millis(10));
 /// us is not, and a daemon started by a script would hold it for good.
 static SEALED: LazyLock<()> = LazyLock::new(seal_now);
 
+/// A child, the ends of its stdout and stderr, and the cgroup in which it was born.
+type Born = (Pid, OwnedFd, OwnedFd, Option<Arc<Cgroup>>);
+
 // === impl Spawn ===
 
 impl Spawn {
@@ -77,6 +86,8 @@ impl Spawn {
             args: Vec::new(),
             env: BTreeMap::new(),
             cwd: cwd.into(),
+            mark: None,
+            cgroup: None,
             linger: LINGER,
         }
     }
@@ -87,7 +98,8 @@ impl Spawn {
         seal();
         leader::reap_abandoned();
         let program = self.locate().map_err(fail)?;
-        let mark = format!("{MARK}={}", next_mark());
+        let word = self.mark.clone().unwrap_or_else(next_mark);
+        let mark = format!("{MARK}={word}");
         let mut tries = 0;
         loop {
             match self.spawn(&program, &mark) {
@@ -104,33 +116,50 @@ impl Spawn {
     }
 
     fn spawn(&self, program: &Utf8Path, mark: &str) -> io::Result<(Child, Output)> {
-        let (_, token) = mark.split_once('=').unwrap_or_default();
+        let (leader, stdout, stderr, cgroup) = {
+            let _guard = leader::SPAWNING.read();
+            let (pid, stdout, stderr, cgroup) = self.bear(program, mark)?;
+            (adopt(pid)?, stdout, stderr, cgroup)
+        };
+        let leader = Arc::new(leader);
+        // Made first, so that a failure below kills what was started.
+        let child = Child::new(Arc::clone(&leader), mark.into(), cgroup);
+        let stdout = pipe::Receiver::from_owned_fd(stdout)?;
+        let stderr = pipe::Receiver::from_owned_fd(stderr)?;
+        Ok((child, Output::new(leader, stdout, stderr, self.linger)))
+    }
+
+    /// Starts the child in its cgroup, or, where that cannot be, without.
+    fn bear(&self, program: &Utf8Path, mark: &str) -> io::Result<Born> {
+        if let Some(cgroup) = &self.cgroup {
+            match birth::start(cgroup, self, program.as_str(), mark) {
+                Ok((pid, stdout, stderr)) => {
+                    return Ok((pid, stdout, stderr, Some(Arc::clone(cgroup))));
+                }
+                Err(error) if is_forbidden(&error) => {
+                    debug!(%error, "children cannot be born in cgroups here");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let (_, word) = mark.split_once('=').unwrap_or_default();
         let mut command = Command::new(program);
         command
             .args(&self.args)
             .env_clear()
             .envs(&self.env)
-            .env(MARK, token)
+            .env(MARK, word)
             .current_dir(&self.cwd)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let (leader, stdout, stderr) = {
-            let _guard = leader::SPAWNING.read();
-            let mut spawned = command.spawn()?;
-            let pid = i32::try_from(spawned.id()).ok().and_then(Pid::from_raw);
-            let pid = pid.expect("the kernel's process ids are positive");
-            let pipes = spawned.stdout.take().zip(spawned.stderr.take());
-            let (stdout, stderr) = pipes.expect("both were asked to be pipes");
-            (adopt(pid)?, stdout, stderr)
-        };
-        let leader = Arc::new(leader);
-        // Made first, so that a failure below kills what was started.
-        let child = Child::new(Arc::clone(&leader), mark.into());
-        let stdout = pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?;
-        let stderr = pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?;
-        Ok((child, Output::new(leader, stdout, stderr, self.linger)))
+        let mut spawned = command.spawn()?;
+        let pid = i32::try_from(spawned.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.expect("the kernel's process ids are positive");
+        let pipes = spawned.stdout.take().zip(spawned.stderr.take());
+        let (stdout, stderr) = pipes.expect("both were asked to be pipes");
+        Ok((pid, stdout.into(), stderr.into(), None))
     }
 
     /// Finds the file to run.
@@ -150,6 +179,16 @@ impl Spawn {
             });
         found.ok_or_else(|| Flaw::NotInPath { path: path.to_owned() })
     }
+}
+
+/// Says whether the kernel, or who guards it, does not let us use `clone3` or the cgroup.
+///
+/// What the program itself is refused with (`EACCES`, for one) is tried again without a cgroup,
+/// and fails the same way.
+fn is_forbidden(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, ResourceBusy, Unsupported};
+    let is_ours = matches!(error.kind(), NotFound | PermissionDenied | ResourceBusy | Unsupported);
+    is_ours || error.kind() == InvalidInput && error.raw_os_error().is_some()
 }
 
 fn adopt(pid: Pid) -> io::Result<Leader> {

@@ -3,9 +3,10 @@
 use std::{collections::HashSet, io};
 
 use rustix::process::{
-    Pid, PidfdFlags, RawPid, Signal, getpgrp, getpid, getsid, kill_process, pidfd_open,
-    pidfd_send_signal,
+    Pid, PidfdFlags, RawPid, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
 };
+
+use crate::identity::Parent;
 
 /// One line of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +21,24 @@ pub(crate) struct Row {
     pub(crate) alive: bool,
 }
 
-/// Who asks: never a member of a family, nor are its own group and session.
+/// Who asks: never a member of a family, nor are the groups and sessions of those who start
+/// families.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker {
     pub(crate) pid: RawPid,
-    pub(crate) group: RawPid,
-    pub(crate) session: RawPid,
+    /// Its own, and those of who has started the family.
+    pub(crate) parents: [Parent; 2],
+}
+
+/// Who is a member for certain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seed<'a> {
+    /// The leader, whose process group is the family's.
+    pub(crate) leader: Option<RawPid>,
+    /// When the leader began.
+    pub(crate) born: u64,
+    /// Those in its cgroup.
+    pub(crate) inside: &'a HashSet<RawPid>,
 }
 
 /// Reads the rows of all processes that we may see.
@@ -52,21 +65,23 @@ pub(crate) fn carries(pid: RawPid, variable: &str) -> bool {
         .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|at| at == variable.as_bytes()))
 }
 
-/// Picks the living members of the family of `leader` (see the crate's documentation).
+/// Picks the living members of a family (see the crate's documentation).
 ///
 /// `marked` is asked only about processes that are no members by kinship and not older than
 /// the leader.
 pub(crate) fn family(
     rows: &[Row],
-    leader: RawPid,
+    seed: &Seed<'_>,
     asker: Asker,
     mut marked: impl FnMut(RawPid) -> bool,
 ) -> Vec<Row> {
-    let mut kin = Kin { groups: HashSet::from([leader]), ..Kin::default() };
+    let mut kin = Kin { groups: seed.leader.into_iter().collect(), ..Kin::default() };
+    for row in rows.iter().filter(|row| seed.inside.contains(&row.pid)) {
+        kin.take_in(row, asker);
+    }
     kin.grow(rows, asker);
-    let born = rows.iter().find(|row| row.pid == leader).map_or(0, |row| row.started);
     for row in rows {
-        let strange = row.alive && row.started >= born && row.pid != asker.pid;
+        let strange = row.alive && row.started >= seed.born && row.pid != asker.pid;
         if strange && !kin.members.contains(&row.pid) && marked(row.pid) {
             kin.take_in(row, asker);
             kin.grow(rows, asker);
@@ -91,11 +106,20 @@ pub(crate) fn send(target: &Row, signal: Signal) {
 
 impl Asker {
     pub(crate) fn current() -> Self {
-        Self {
-            pid: getpid().as_raw_pid(),
-            group: getpgrp().as_raw_pid(),
-            session: getsid(None).map_or(0, Pid::as_raw_pid),
-        }
+        Self { pid: getpid().as_raw_pid(), parents: [Parent::current(); 2] }
+    }
+
+    /// Asks about a family that another has started.
+    pub(crate) fn and(self, parent: Parent) -> Self {
+        Self { parents: [self.parents[0], parent], ..self }
+    }
+
+    pub(crate) fn is_own_group(self, group: RawPid) -> bool {
+        self.parents.iter().any(|parent| parent.group == group)
+    }
+
+    fn is_own_session(self, session: RawPid) -> bool {
+        self.parents.iter().any(|parent| parent.session == session)
     }
 }
 
@@ -131,10 +155,10 @@ impl Kin {
     fn take_in(&mut self, row: &Row, asker: Asker) {
         self.members.insert(row.pid);
         // Sessions and groups are inherited: one that is not the asker's began in the family.
-        if row.group != asker.group {
+        if !asker.is_own_group(row.group) {
             self.groups.insert(row.group);
         }
-        if row.session != asker.session {
+        if !asker.is_own_session(row.session) {
             self.sessions.insert(row.session);
         }
     }

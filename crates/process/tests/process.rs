@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "process/cgroup.rs"]
+mod cgroup;
 #[path = "process/family.rs"]
 mod family;
 #[path = "process/output.rs"]

@@ -2,14 +2,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ASKER: Asker = Asker { pid: 1, group: 1, session: 1 };
+const ASKER: Asker = Asker { pid: 1, parents: [Parent { session: 1, group: 1 }; 2] };
 
 fn alive(pid: RawPid, parent: RawPid, group: RawPid, session: RawPid) -> Row {
     Row { pid, parent, group, session, started: u64::from(pid.cast_unsigned()), alive: true }
 }
 
 fn found(rows: &[Row], marked: &[RawPid]) -> Vec<RawPid> {
-    let family = family(rows, 10, ASKER, |pid| marked.contains(&pid));
+    let born = rows.iter().find(|row| row.pid == 10).map_or(0, |row| row.started);
+    let seed = Seed { leader: Some(10), born, inside: &HashSet::new() };
+    let family = family(rows, &seed, ASKER, |pid| marked.contains(&pid));
     family.iter().map(|row| row.pid).collect()
 }
 
@@ -60,6 +62,23 @@ fn a_dead_leader_is_no_member_but_its_group_is() {
     let leader = Row { alive: false, ..alive(10, 1, 10, 1) };
     assert_eq!(found(&[leader, alive(11, 1, 10, 1)], &[]), [11]);
     assert_eq!(found(&[leader], &[]), [0; 0]);
+}
+
+#[test]
+fn without_a_leader_its_number_says_nothing() {
+    let rows = [
+        alive(1, 0, 1, 1),
+        alive(10, 1, 10, 10), // has the dead leader's id
+        alive(11, 10, 10, 10),
+        alive(20, 1, 20, 7), // in the cgroup, still in the session of who started it
+        alive(21, 20, 20, 7),
+        alive(22, 1, 22, 7),  // another's, in that session
+        alive(30, 1, 30, 30), // marked
+    ];
+    let seed = Seed { leader: None, born: 9, inside: &HashSet::from([20]) };
+    let asker = ASKER.and(Parent { session: 7, group: 7 });
+    let family = family(&rows, &seed, asker, |pid| pid == 30);
+    assert_eq!(family.iter().map(|row| row.pid).collect::<Vec<_>>(), [20, 21, 30]);
 }
 
 proptest! {

@@ -1,0 +1,220 @@
+//! Control groups (cgroup v2), where we may make some: a family that cannot be left by forking.
+
+use std::{
+    collections::HashSet,
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::RawPid,
+};
+use tracing::debug;
+
+/// The directory in which our cgroups are made.
+#[derive(Clone, Debug)]
+pub struct Cgroups {
+    directory: Utf8PathBuf,
+    left: Arc<Left>,
+}
+
+/// The cgroup of one family, see `cgroups(7)`. Dropping it removes it, unless somebody lives in it.
+#[derive(Debug)]
+pub struct Cgroup {
+    directory: Utf8PathBuf,
+    left: Arc<Left>,
+}
+
+/// Those that were dropped with somebody inside.
+type Left = Mutex<Vec<Utf8PathBuf>>;
+
+// === impl Cgroups ===
+
+impl Cgroups {
+    /// Finds, or makes, a directory of this name below the cgroup that we are in.
+    ///
+    /// `None` where cgroup v2 is not mounted, not ours to write, or older than `cgroup.kill`
+    /// (Linux 5.14). Removes what an earlier life has left empty in it.
+    pub fn find(name: &str) -> Option<Self> {
+        let own = own_directory()?;
+        let cgroups = Self { directory: own.join(name), left: Arc::default() };
+        match cgroups.prepare() {
+            Ok(()) => Some(cgroups),
+            Err(error) => {
+                debug!(%error, directory = %cgroups.directory, "no cgroups can be made");
+                None
+            }
+        }
+    }
+
+    /// Makes a cgroup. Its name has to be new.
+    pub fn create(&self, name: &str) -> io::Result<Cgroup> {
+        let cgroup = self.name(name);
+        fs_err::create_dir(&cgroup.directory)?;
+        Ok(cgroup)
+    }
+
+    /// Names a cgroup without making it.
+    pub fn name(&self, name: &str) -> Cgroup {
+        Cgroup { directory: self.directory.join(name), left: Arc::clone(&self.left) }
+    }
+
+    /// Removes those that have become empty since they were dropped.
+    pub fn sweep(&self) {
+        lock(&self.left).retain(|directory| !is_removed(fs_err::remove_dir(directory)));
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        match fs_err::create_dir(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        // Write permission to the two files that are used, without using them.
+        for file in ["cgroup.procs", "cgroup.kill"] {
+            fs_err::OpenOptions::new().write(true).open(self.directory.join(file))?;
+        }
+        // Where the host lets us: so that we hear who died for want of memory.
+        fs_err::write(self.directory.join("cgroup.subtree_control"), "+memory").ok();
+        for entry in fs_err::read_dir(&self.directory)?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let path = Utf8PathBuf::try_from(entry.path()).map_err(io::Error::other)?;
+                if !is_removed(fs_err::remove_dir(&path)) {
+                    lock(&self.left).push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Cgroup ===
+
+impl Cgroup {
+    /// Takes a cgroup up again that another life has made.
+    pub(crate) fn at(directory: &Utf8Path) -> Self {
+        Self { directory: directory.to_owned(), left: Arc::default() }
+    }
+
+    pub fn directory(&self) -> &Utf8Path {
+        &self.directory
+    }
+
+    /// Opens it, for a child to be born in it.
+    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(self.directory.as_std_path(), flags, Mode::empty())?)
+    }
+
+    /// Kills all that live in it, in one step that no fork escapes.
+    pub(crate) fn kill(&self) {
+        if let Err(error) = fs_err::write(self.directory.join("cgroup.kill"), "1") {
+            debug!(%error, "failed to kill a cgroup");
+        }
+    }
+
+    /// Lists those that live in it, or in one that they have made below it.
+    pub(crate) fn members(&self) -> HashSet<RawPid> {
+        let (mut members, mut directories) = (HashSet::new(), vec![self.directory.clone()]);
+        while let Some(directory) = directories.pop() {
+            let list = fs_err::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            members.extend(list.lines().filter_map(|pid| pid.parse::<RawPid>().ok()));
+            for entry in fs_err::read_dir(&directory).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    directories.extend(Utf8PathBuf::try_from(entry.path()).ok());
+                }
+            }
+        }
+        members
+    }
+
+    /// Says whether the kernel killed somebody in it for want of memory; `false` where it does not
+    /// tell (no memory controller).
+    pub(crate) fn lacked_memory(&self) -> bool {
+        let events = fs_err::read_to_string(self.directory.join("memory.events"));
+        events.is_ok_and(|events| oom_kills(&events) > 0)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if !is_removed(fs_err::remove_dir(&self.directory)) {
+            lock(&self.left).push(self.directory.clone());
+        }
+    }
+}
+
+fn is_removed(removed: io::Result<()>) -> bool {
+    !removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+}
+
+fn oom_kills(events: &str) -> u64 {
+    let count = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+fn own_directory() -> Option<Utf8PathBuf> {
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo").ok()?;
+    let cgroups = fs_err::read_to_string("/proc/self/cgroup").ok()?;
+    directory(&mounts, &cgroups)
+}
+
+/// Finds the directory of our own cgroup; see `proc_pid_mountinfo(5)` and `cgroups(7)`.
+fn directory(mounts: &str, cgroups: &str) -> Option<Utf8PathBuf> {
+    let own = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    mounts.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        if file_system.split(' ').next() != Some("cgroup2") {
+            return None;
+        }
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let below = Utf8Path::new(own).strip_prefix(root).ok()?;
+        Some(Utf8Path::new(point).join(below))
+    })
+}
+
+/// No holder of this lock panics half-way through a change.
+fn lock(left: &Left) -> MutexGuard<'_, Vec<Utf8PathBuf>> {
+    left.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_cgroup_is_found_below_its_mount() {
+        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
+            38 31 0:35 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+        let unified =
+            "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let container = "900 890 0:26 /docker/ab12 /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
+        let none = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n";
+        for (mounts, cgroups, expected) in [
+            (hybrid, "4:memory:/a\n0::/\n", Some("/sys/fs/cgroup/unified/")),
+            (
+                unified,
+                "0::/system.slice/agent.service\n",
+                Some("/sys/fs/cgroup/system.slice/agent.service"),
+            ),
+            (container, "0::/docker/ab12\n", Some("/sys/fs/cgroup/")),
+            (container, "0::/elsewhere\n", None),
+            (none, "0::/\n", None),
+            (unified, "4:memory:/a\n", None),
+            ("", "", None),
+        ] {
+            assert_eq!(directory(mounts, cgroups).as_deref(), expected.map(Utf8Path::new));
+        }
+    }
+
+    #[test]
+    fn who_died_for_want_of_memory_is_counted() {
+        assert_eq!(oom_kills("low 0\nhigh 0\nmax 7\noom 1\noom_kill 2\noom_group_kill 0\n"), 2);
+        assert_eq!(oom_kills("oom_kill x"), 0);
+        assert_eq!(oom_kills(""), 0);
+    }
+}

@@ -17,138 +17,14 @@
 //! not taken: the conversation is begun again where the store has it, a bounded number of times
 //! without progress.
 
-use std::collections::BTreeSet;
-
 use crate::{Order, Prefix};
+
+mod words;
+
+pub use words::{Batch, Input, Opening, Output, Reason, Record, Refusal, Roll};
 
 /// How many times in a row a conversation is begun again because of wrong records.
 pub const REWINDS: u32 = 8;
-
-/// What a link tells of an attempt before anything new is sent over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Roll {
-    /// The agent has the attempt.
-    Holds,
-    /// The agent does not know it.
-    Lacks,
-    /// The roll is older than what was said over the link.
-    Unsaid,
-}
-
-/// A record as it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its place, from 1.
-    pub sequence: u64,
-    /// The digest that the agent says; 0 for none.
-    pub said: u64,
-    /// The digest that continues [`Half::taken`].
-    pub computed: u64,
-    /// Whether it is the outcome.
-    pub ends: bool,
-}
-
-/// What happens to the manager's half.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// The agent has a link.
-    Linked(Roll),
-    /// The conversation was lost.
-    Cut,
-    /// The agent refused the conversation.
-    Refused(Refusal),
-    /// The agent knows the attempt from here on.
-    Accepted,
-    /// A record came.
-    Record(Record),
-    /// No more records are there at the moment.
-    Flush,
-    /// What was told to be stored is.
-    Stored,
-    /// What was told to be stored is not, as far as is known.
-    StoreFailed,
-    /// The agent asks.
-    Question(u64),
-    /// The answer is ready.
-    Answered(u64),
-    /// The attempt is to end early.
-    Cancel(Order),
-    /// The agent was waited for long enough.
-    PatienceOver,
-}
-
-/// Why the agent refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It does not know the attempt.
-    Unknown,
-    /// It holds other records, or has dropped those that are missing here.
-    OtherHistory,
-    /// It does not run this operation.
-    Declined,
-}
-
-/// What the manager must do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Begin a conversation.
-    Open(Opening),
-    /// Hang up; records that were taken and not told to be stored are forgotten.
-    Close,
-    /// Wait for a link, with patience; not at once where the last one may be dead.
-    Wait,
-    /// Keep the record that came for the next batch.
-    Take,
-    /// Store the records that were taken, up to here.
-    Store(Batch),
-    /// Acknowledge.
-    Ack { upto: u64 },
-    /// Order the end.
-    Cancel(Order),
-    /// Work out the answer.
-    Answer { question: u64 },
-    /// Send the answer.
-    Reply { question: u64 },
-    /// Tell the outcome: it is stored. The conversation may be left to its end.
-    Tell,
-    /// End the attempt without an outcome of the agent's.
-    GiveUp(Reason),
-}
-
-/// How a conversation begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// Runs the operation, once.
-    Start,
-    /// Goes on after what is stored.
-    Resume(Prefix),
-}
-
-/// What one transaction stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// The records up to here.
-    pub upto: Prefix,
-    /// Whether the last one is the outcome.
-    pub ends: bool,
-}
-
-/// Why an attempt ends without an outcome of the agent's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// It was cancelled, or nobody came for it, before it was sent.
-    Unsent,
-    /// The agent does not run it.
-    Declined,
-    /// The agent had it and does not know it any more.
-    Forgotten,
-    /// The agent holds other records than those that are stored.
-    OtherHistory,
-    /// The agent's records do not continue those that are stored, however often they are sent.
-    Broken,
-    /// The agent did not come back.
-    Absent,
-}
 
 /// The manager's half.
 #[derive(Clone, Debug)]
@@ -171,8 +47,7 @@ pub struct Half {
 enum Phase {
     /// With the link that came while records were being stored.
     Waiting(Option<Roll>),
-    /// With the questions that were asked in this conversation.
-    Talking(BTreeSet<u64>),
+    Talking,
     Over,
 }
 
@@ -231,31 +106,16 @@ impl Half {
             Input::Record(record) => self.record(record),
             Input::Flush => self.flush(),
             Input::Stored => self.stored_now(),
-            Input::StoreFailed => {
-                self.storing = None;
-                self.forget();
-                if self.is_talking() { self.cut(vec![Output::Close]) } else { self.proceed() }
-            }
-            Input::Question(question) => match &mut self.phase {
-                Phase::Talking(questions) => {
-                    questions.insert(question);
-                    vec![Output::Answer { question }]
-                }
-                Phase::Waiting(_) | Phase::Over => Vec::new(),
-            },
-            Input::Answered(question) => {
-                let open = match &mut self.phase {
-                    Phase::Talking(questions) => questions.remove(&question),
-                    Phase::Waiting(_) | Phase::Over => false,
-                };
-                open.then_some(Output::Reply { question }).into_iter().collect()
-            }
+            Input::StoreFailed { stored } => self.store_failed(stored),
+            Input::Question(question) if self.is_talking() => vec![Output::Answer { question }],
+            Input::Answered(question) if self.is_talking() => vec![Output::Reply { question }],
+            Input::Question(_) | Input::Answered(_) => Vec::new(),
             Input::Cancel(order) => self.cancel(order),
             Input::PatienceOver => match self.phase {
                 Phase::Waiting(None) if self.storing.is_none() => {
                     self.give_up(if self.sent { Reason::Absent } else { Reason::Unsent })
                 }
-                Phase::Waiting(_) | Phase::Talking(_) | Phase::Over => Vec::new(),
+                Phase::Waiting(_) | Phase::Talking | Phase::Over => Vec::new(),
             },
         }
     }
@@ -266,7 +126,7 @@ impl Half {
                 *link = Some(roll);
                 self.proceed()
             }
-            Phase::Talking(_) | Phase::Over => Vec::new(),
+            Phase::Talking | Phase::Over => Vec::new(),
         }
     }
 
@@ -284,7 +144,7 @@ impl Half {
         }
         let opening = if self.accepted { Opening::Resume(self.stored) } else { Opening::Start };
         self.sent = true;
-        self.phase = Phase::Talking(BTreeSet::new());
+        self.phase = Phase::Talking;
         let mut outputs = vec![Output::Open(opening)];
         // The agent may not have heard of it; to hear it twice changes nothing.
         outputs.extend(self.order.map(Output::Cancel));
@@ -369,13 +229,26 @@ impl Half {
         outputs
     }
 
+    fn store_failed(&mut self, stored: Prefix) -> Vec<Output> {
+        if self.storing.is_some_and(|batch| batch.upto == stored) {
+            return self.stored_now();
+        }
+        self.storing = None;
+        self.stored = stored;
+        if self.is_talking() {
+            return self.cut(vec![Output::Close]);
+        }
+        self.forget();
+        self.proceed()
+    }
+
     fn cancel(&mut self, order: Order) -> Vec<Output> {
         if self.order >= Some(order) {
             return Vec::new();
         }
         self.order = Some(order);
         match self.phase {
-            Phase::Talking(_) => vec![Output::Cancel(order)],
+            Phase::Talking => vec![Output::Cancel(order)],
             Phase::Waiting(_) if !self.sent => self.give_up(Reason::Unsent),
             Phase::Waiting(_) | Phase::Over => Vec::new(),
         }
@@ -394,7 +267,7 @@ impl Half {
     }
 
     fn is_talking(&self) -> bool {
-        matches!(self.phase, Phase::Talking(_))
+        matches!(self.phase, Phase::Talking)
     }
 }
 

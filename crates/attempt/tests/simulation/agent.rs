@@ -30,6 +30,8 @@ pub(crate) struct Agent {
     pub(crate) heard: BTreeMap<u64, BTreeSet<u64>>,
     /// Whether the half hears only of what is synced.
     pub(crate) durable_first: bool,
+    /// Whether it says no digests.
+    pub(crate) is_mute: bool,
     pub(crate) script: Vec<Step>,
     /// Whether it runs nothing new.
     pub(crate) full: bool,
@@ -144,11 +146,20 @@ impl Agent {
 
     /// Tells the half what the journal has.
     pub(crate) fn notice(&mut self) {
-        let seen = if self.durable_first { self.disk.synced } else { self.disk.entries.len() };
-        let ended = seen > 0 && self.disk.entries[seen - 1].ends;
+        let (seen, ended) = self.seen();
         if let Some(half) = self.daemon.as_mut().and_then(|daemon| daemon.half.as_mut()) {
-            half.step(Input::Appended { last: seen as u64, ended });
+            half.step(Input::Appended { last: seen, ended });
         }
+    }
+
+    /// Returns what the half hears of: in any case an outcome only once it is synced, since the
+    /// manager believes that nothing else comes after it.
+    fn seen(&self) -> (u64, bool) {
+        let Disk { entries, synced, .. } = &self.disk;
+        let is_open_end = self.has_ended() && *synced < entries.len();
+        let seen =
+            if self.durable_first { *synced } else { entries.len() - usize::from(is_open_end) };
+        (seen as u64, seen > 0 && entries[seen - 1].ends)
     }
 
     pub(crate) fn crash_daemon(&mut self) {
@@ -184,12 +195,8 @@ impl Agent {
             self.end(999);
             self.sync();
         }
-        let seen = if self.durable_first { self.disk.synced } else { self.disk.entries.len() };
-        let held = Held {
-            last: seen as u64,
-            acked: self.disk.acked,
-            ended: seen > 0 && self.disk.entries[seen - 1].ends,
-        };
+        let (last, ended) = self.seen();
+        let held = Held { last, acked: self.disk.acked, ended };
         let half = self.disk.opened.then(|| Half::recovered(1, WINDOW, held));
         self.daemon = Some(Daemon { half, asked: BTreeMap::new(), questions: 0 });
     }
@@ -321,7 +328,8 @@ impl Agent {
                         let entry = self.disk.entries[at];
                         bytes = entry.bytes;
                         line.flight.push_back((sequence, bytes));
-                        Up::Record { sequence, chain: self.digest(sequence), entry }
+                        let chain = if self.is_mute { 0 } else { self.digest(sequence) };
+                        Up::Record { sequence, chain, entry }
                     }
                 };
                 line.say_up(message);

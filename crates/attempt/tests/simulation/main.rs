@@ -28,7 +28,7 @@ const HISTORIES: u64 = 10_000;
 fn every_history_keeps_the_promises_and_ends() {
     if let Some(seed) = std::env::var_os("WAGGONER_SEED") {
         let seed = seed.to_str().and_then(|seed| seed.parse().ok()).expect("a seed is a number");
-        return history(seed).map(drop).unwrap_or_else(|flaw| panic!("{flaw}"));
+        return history(seed).map_or_else(|flaw| panic!("{flaw}"), drop);
     }
     let mut ends: BTreeMap<String, u32> = BTreeMap::new();
     for seed in 0..HISTORIES {

@@ -77,9 +77,7 @@ impl Manager {
 
     /// Says whether a link would be used for the attempt.
     pub(crate) fn wants_link(&self) -> bool {
-        self.life.as_ref().is_some_and(|life| {
-            life.line.is_none() && life.opening.is_empty() && life.writing.is_none()
-        })
+        self.life.as_ref().is_some_and(|alive| alive.line.is_none() && alive.opening.is_empty())
     }
 
     pub(crate) fn linked(&mut self, roll: Roll) {
@@ -88,12 +86,12 @@ impl Manager {
 
     /// Says farewell over a new link.
     pub(crate) fn farewell(&mut self, after: u64, kill: bool) {
-        let Some(life) = &mut self.life else { return };
+        let Some(alive) = &mut self.life else { return };
         let after = waggoner_attempt::Prefix { length: after, chain: 0 };
-        life.farewell = true;
-        life.opening.push(Down::Open(Opening::Resume(after)));
+        alive.farewell = true;
+        alive.opening.push(Down::Open(Opening::Resume(after)));
         if kill {
-            life.opening.push(Down::Cancel(Order::Kill));
+            alive.opening.push(Down::Cancel(Order::Kill));
         }
     }
 
@@ -105,8 +103,8 @@ impl Manager {
     }
 
     pub(crate) fn hear(&mut self, message: Up, line: &mut Line) {
-        let Some(life) = &mut self.life else { return };
-        if life.farewell {
+        let Some(alive) = &mut self.life else { return };
+        if alive.farewell {
             match message {
                 Up::Record { sequence, .. } => line.say_down(Down::Ack(sequence)),
                 Up::End | Up::Refused(_) => self.lost(line),
@@ -118,9 +116,9 @@ impl Manager {
             Up::Accepted => self.step(Input::Accepted, line),
             Up::Heartbeat => {}
             Up::Record { sequence, chain: said, entry } => {
-                let computed = chain(life.half.taken().chain, entry);
+                let computed = chain(alive.half.taken().chain, entry);
                 let record = Record { sequence, said, computed, ends: entry.ends };
-                for output in life.half.step(Input::Record(record)) {
+                for output in alive.half.step(Input::Record(record)) {
                     match output {
                         Output::Take => self.life.as_mut().expect("it hears").batch.push(entry),
                         output => self.perform(output, line),
@@ -128,14 +126,14 @@ impl Manager {
                 }
             }
             Up::Question { question, key } => {
-                for output in life.half.step(Input::Question(question)) {
+                for output in alive.half.step(Input::Question(question)) {
                     if let Output::Answer { question } = output {
-                        life.answering.push_back((question, key, None));
+                        alive.answering.push_back((question, key, None));
                     }
                 }
             }
             Up::Refused(refusal) => {
-                life.line = None;
+                alive.line = None;
                 line.manager_left = true;
                 self.step(Input::Refused(refusal), line);
             }
@@ -145,11 +143,10 @@ impl Manager {
 
     /// Notices that the conversation is over.
     pub(crate) fn lost(&mut self, line: &mut Line) {
-        let Some(life) = &mut self.life else { return };
+        let Some(alive) = &mut self.life else { return };
         line.manager_left = true;
-        life.line = None;
-        life.batch.clear();
-        life.farewell = false;
+        alive.line = None;
+        alive.farewell = false;
         self.step(Input::Cut, line);
     }
 
@@ -159,26 +156,27 @@ impl Manager {
 
     /// Ends the transaction under way.
     pub(crate) fn commit(&mut self, is_done: bool, is_known: bool, line: &mut Line) {
-        let Some(life) = &mut self.life else { return };
-        let Some((after, entries, batch)) = life.writing.take() else { return };
+        let Some(alive) = &mut self.life else { return };
+        let Some((after, entries, batch)) = alive.writing.take() else { return };
         if is_done {
             self.store.ingest(after, entries, batch);
         }
-        self.step(if is_known { Input::Stored } else { Input::StoreFailed }, line);
+        let stored = prefix(&self.store.entries);
+        self.step(if is_known { Input::Stored } else { Input::StoreFailed { stored } }, line);
     }
 
     /// Works out an answer, in one transaction with its effect.
     pub(crate) fn decide(&mut self, at: usize) {
-        let Some(life) = &mut self.life else { return };
-        let Some((_, key, verdict)) = life.answering.get_mut(at) else { return };
+        let Some(alive) = &mut self.life else { return };
+        let Some((_, key, verdict)) = alive.answering.get_mut(at) else { return };
         *verdict = Some(self.store.decide(*key));
     }
 
     pub(crate) fn reply(&mut self, at: usize, line: &mut Line) {
-        let Some(life) = &mut self.life else { return };
-        let Some((question, _, verdict)) = life.answering.remove(at) else { return };
+        let Some(alive) = &mut self.life else { return };
+        let Some((question, _, verdict)) = alive.answering.remove(at) else { return };
         let verdict = verdict.expect("it is decided");
-        for output in life.half.step(Input::Answered(question)) {
+        for output in alive.half.step(Input::Answered(question)) {
             if let Output::Reply { question } = output {
                 line.say_down(Down::Answer { question, verdict });
             }
@@ -186,39 +184,40 @@ impl Manager {
     }
 
     pub(crate) fn crash(&mut self, committed: bool) {
-        let Some(life) = self.life.take() else { return };
-        if let (Some((after, entries, batch)), true) = (life.writing, committed) {
+        let Some(alive) = self.life.take() else { return };
+        if let (Some((after, entries, batch)), true) = (alive.writing, committed) {
             self.store.ingest(after, entries, batch);
         }
     }
 
     pub(crate) fn step(&mut self, input: Input, line: &mut Line) {
-        let Some(life) = &mut self.life else { return };
-        for output in life.half.step(input) {
+        let Some(alive) = &mut self.life else { return };
+        for output in alive.half.step(input) {
             self.perform(output, line);
         }
     }
 
     fn perform(&mut self, output: Output, line: &mut Line) {
-        let life = self.life.as_mut().expect("it steps");
+        let alive = self.life.as_mut().expect("it steps");
         match output {
-            Output::Open(opening) => life.opening.push(Down::Open(opening)),
-            Output::Cancel(order) if life.line.is_none() => {
-                life.opening.push(Down::Cancel(order));
+            Output::Open(opening) => alive.opening.push(Down::Open(opening)),
+            Output::Cancel(order) if alive.line.is_none() => {
+                alive.opening.push(Down::Cancel(order));
             }
             Output::Cancel(order) => line.say_down(Down::Cancel(order)),
             Output::Ack { upto } => line.say_down(Down::Ack(upto)),
             Output::Close => {
                 line.manager_left = true;
-                life.line = None;
-                life.batch.clear();
-                life.answering.clear();
+                alive.line = None;
             }
-            Output::Wait => life.answering.clear(),
+            Output::Wait => {
+                alive.batch.clear();
+                alive.answering.clear();
+            }
             Output::Store(batch) => {
-                let entries = std::mem::take(&mut life.batch);
+                let entries = std::mem::take(&mut alive.batch);
                 let after = usize::try_from(batch.upto.length).expect("it fits") - entries.len();
-                life.writing = Some((after, entries, batch));
+                alive.writing = Some((after, entries, batch));
             }
             Output::Tell => self.told += 1,
             Output::GiveUp(reason) => {

@@ -17,7 +17,7 @@ pub(crate) struct Entry {
     pub(crate) ends: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Down {
     Open(Opening),
     Ack(u64),
@@ -25,7 +25,7 @@ pub(crate) enum Down {
     Cancel(Order),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Up {
     Accepted,
     Record {

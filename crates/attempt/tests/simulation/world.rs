@@ -53,10 +53,13 @@ enum Event {
 
 /// What is peculiar to a history.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 struct Kind {
     /// The host may crash, and its disk be lost.
     host_may_crash: bool,
     disk_may_be_lost: bool,
+    /// An agent that hears a new hello leaves the conversations of the last link.
+    is_strict: bool,
     /// The agent never comes back after the calm.
     gone: bool,
     /// The agent may refuse to run anything new.
@@ -66,6 +69,7 @@ struct Kind {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each notes one thing that happened")]
 pub(crate) struct World {
     dice: Dice,
     kind: Kind,
@@ -100,11 +104,14 @@ const SPOILT: u32 = 6;
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
+        let is_strict = dice.once_in(2);
         let kind = Kind {
+            is_strict,
             host_may_crash: dice.once_in(3),
             disk_may_be_lost: dice.once_in(10),
             gone: dice.once_in(20),
-            may_be_full: dice.once_in(8),
+            // A start that comes late must not be run after a later one was refused.
+            may_be_full: is_strict && dice.once_in(4),
             cancelled: dice.once_in(3).then(|| dice.below(600)),
         };
         let mut script: Vec<Step> = (0..dice.below(30))
@@ -119,6 +126,7 @@ impl World {
         let agent = Agent {
             script,
             durable_first: dice.once_in(2),
+            is_mute: dice.once_in(10),
             full: kind.may_be_full && dice.once_in(2),
             ..Agent::default()
         };
@@ -195,7 +203,8 @@ impl World {
         may(self.manager.life.is_none(), Event::StartManager);
         may(!daemon && !is_gone, Event::StartDaemon);
         may(self.agent.can_work(), Event::Work);
-        may(self.agent.disk.synced < self.agent.disk.entries.len(), Event::Sync);
+        let is_unsynced = self.agent.disk.synced < self.agent.disk.entries.len();
+        may(is_unsynced && (self.calm || self.turn.is_multiple_of(32)), Event::Sync);
         may(daemon, Event::Notice);
         let wants = self.manager.wants_link() && !is_gone;
         let leaves = self.manager.store.end.is_some();
@@ -204,15 +213,15 @@ impl World {
         let has_order = self.manager.store.order.is_some();
         let is_due = self.kind.cancelled.is_some_and(|turn| turn <= self.turn);
         may(is_due && !has_order && self.manager.life.is_some(), Event::Cancel);
-        if let Some(life) = &self.manager.life {
-            let is_waiting = life.line.is_none() && life.opening.is_empty();
-            may(is_gone && is_waiting && life.writing.is_none(), Event::PatienceOver);
-            may(life.writing.is_some(), Event::Commit);
-            may(life.half.taken() != life.half.stored() && life.writing.is_none(), Event::Flush);
-            for (at, (_, _, verdict)) in life.answering.iter().enumerate() {
+        if let Some(alive) = &self.manager.life {
+            let is_waiting = alive.line.is_none() && alive.opening.is_empty();
+            may(is_gone && is_waiting && alive.writing.is_none(), Event::PatienceOver);
+            may(alive.writing.is_some(), Event::Commit);
+            may(alive.half.taken() != alive.half.stored() && alive.writing.is_none(), Event::Flush);
+            for (at, (_, _, verdict)) in alive.answering.iter().enumerate() {
                 may(true, if verdict.is_some() { Event::Reply(at) } else { Event::Decide(at) });
             }
-            if let Some(line) = life.line {
+            if let Some(line) = alive.line {
                 let line = &self.lines[line];
                 may((line.cut || line.agent_left) && line.up.is_empty(), Event::ManagerNotices);
             }
@@ -238,31 +247,31 @@ impl World {
             }
         };
         let daemon = self.agent.daemon.is_some();
-        let life = self.manager.life.as_ref();
-        may(life.is_some(), Event::CrashManager);
-        may(life.is_some_and(|life| life.writing.is_some()), Event::FailStore);
+        let alive = self.manager.life.as_ref();
+        may(alive.is_some(), Event::CrashManager);
+        may(alive.is_some_and(|alive| alive.writing.is_some()), Event::FailStore);
         may(daemon, Event::CrashDaemon);
         may(daemon && self.kind.host_may_crash, Event::CrashHost);
         // A manager that stored nothing of an accepted attempt cannot tell a lost disk from a
         // start that never arrived; an agent without its disk has no certificate to come back with.
         let knows =
-            self.manager.lives == 1 && life.is_some_and(|life| life.half.stored().length > 0);
+            self.manager.lives == 1 && alive.is_some_and(|alive| alive.half.stored().length > 0);
         may(self.kind.disk_may_be_lost && knows && daemon, Event::LoseDisk);
         may(self.linked, Event::Unlink);
-        if let Some(at) = life.and_then(|life| life.line) {
+        if let Some(at) = alive.and_then(|alive| alive.line) {
             may(!self.lines[at].cut, Event::Cut);
             let is_record = matches!(self.lines[at].up.front(), Some(Up::Record { .. }));
             // A record that is missed with none after it is not missed: streams lose nothing.
             let is_followed = matches!(self.lines[at].up.get(1), Some(Up::Record { .. }));
             may(is_record && is_followed && self.spoilt < SPOILT, Event::Drop(at));
-            may(is_record && self.spoilt < SPOILT, Event::Spoil(at));
+            may(is_record && !self.agent.is_mute && self.spoilt < SPOILT, Event::Spoil(at));
             may(is_record, Event::Repeat(at));
         }
         events
     }
 
     fn hears(&self, at: usize) -> bool {
-        self.manager.life.as_ref().is_some_and(|life| life.line == Some(at))
+        self.manager.life.as_ref().is_some_and(|alive| alive.line == Some(at))
     }
 
     fn happen(&mut self, event: Event) {
@@ -273,9 +282,10 @@ impl World {
                 let listed = self.agent.lists();
                 let roll = if listed.is_some() { Roll::Holds } else { Roll::Lacks };
                 self.hello = Some((roll, listed));
-                // An agent that hears a new hello leaves the conversations of the last link.
-                for line in self.lines.iter_mut().filter(|line| !line.agent_left) {
-                    self.agent.leave(line);
+                if self.kind.is_strict {
+                    for line in self.lines.iter_mut().filter(|line| !line.agent_left) {
+                        self.agent.leave(line);
+                    }
                 }
             }
             Event::Link => self.link(),
@@ -332,7 +342,7 @@ impl World {
                 }
             }
             Event::Repeat(at) => {
-                let again = self.lines[at].up.front().cloned().expect("it was there");
+                let again = self.lines[at].up.front().copied().expect("it was there");
                 self.lines[at].up.push_front(again);
             }
             Event::Stall => self.stall = self.dice.below(60),
@@ -375,14 +385,14 @@ impl World {
 
     /// Carries what the manager opened to a new line.
     fn open(&mut self) {
-        let Some(life) = &mut self.manager.life else { return };
-        if life.opening.is_empty() {
+        let Some(alive) = &mut self.manager.life else { return };
+        if alive.opening.is_empty() {
             return;
         }
         let mut line = Line::default();
-        line.down.extend(life.opening.drain(..));
+        line.down.extend(alive.opening.drain(..));
         line.cut = !self.linked || self.agent.daemon.is_none();
-        life.line = Some(self.lines.len());
+        alive.line = Some(self.lines.len());
         self.lines.push(line);
     }
 
@@ -409,7 +419,7 @@ impl World {
 
     /// Cuts the manager's conversation; some of what is on its way still arrives.
     fn cut(&mut self) {
-        if let Some(at) = self.manager.life.as_ref().and_then(|life| life.line) {
+        if let Some(at) = self.manager.life.as_ref().and_then(|alive| alive.line) {
             let line = &mut self.lines[at];
             line.cut = true;
             let (down, up) =
@@ -420,7 +430,7 @@ impl World {
     }
 
     fn with_line(&mut self, act: impl FnOnce(&mut Manager, &mut Line)) {
-        match self.manager.life.as_ref().and_then(|life| life.line) {
+        match self.manager.life.as_ref().and_then(|alive| alive.line) {
             Some(at) => act(&mut self.manager, &mut self.lines[at]),
             None => act(&mut self.manager, &mut Line::default()),
         }

@@ -1,20 +1,23 @@
-//! The journal itself: decides, appends, recovers.
+//! The journal itself: what is asked of it, decided, gathered, written.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::{self, Seek as _, SeekFrom, Write as _},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::Bytes;
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err::{self as fs, os::unix::fs::FileExt as _};
-use waggoner_types::AttemptId;
 
 use crate::{
     Recovered, Refused, Settings, Write, Written,
-    frame::{self, HEAD, Head, Kind, PREFIX},
+    disk::Disk,
+    frame::{self, Header},
+    front::{Closed, FlushError, Front, Stuck},
+    state::{Spot, State, Tip},
+    walk::{Look, Step, Walk},
 };
+
+mod decide;
+mod open;
+mod tidy;
+
+pub use open::{Damage, OpenError};
 
 /// The end of what is readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,181 +26,206 @@ pub struct Place {
     pub offset: u64,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("another process writes the journal `{directory}`")]
-    InUse { directory: Utf8PathBuf },
-    #[error("failed to open the journal `{directory}`")]
-    Io {
-        directory: Utf8PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// The only writer of a directory.
+///
+/// After a failure that leaves open what is on the disk it refuses everything; open it again.
 #[derive(Debug)]
 pub struct Journal {
-    file: fs::File,
-    offset: u64,
-    nonce: u64,
-    attempts: HashMap<AttemptId, Recovered>,
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    state: State,
+    front: Front,
+    /// The sizes of the other segments.
+    closed: BTreeMap<u64, u64>,
+    /// What is gathered, and takes effect once it is written.
+    staged: Vec<Staged>,
+    cleaning: Option<tidy::Cleaning>,
+    /// Bytes written since the last cleaning.
+    written: u64,
+    damages: Vec<Damage>,
+    broken: Option<Arc<io::Error>>,
 }
+
+#[derive(Debug)]
+struct Staged {
+    header: Header,
+    spot: Spot,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// The write that has this answer; and where its attempt stood before.
+    Asked { answer: usize, before: Option<Tip> },
+    /// A frame of an older segment.
+    Moved { from: Spot },
+}
+
+type Answer = Result<Written, Refused>;
 
 // === impl Journal ===
 
 impl Journal {
-    pub fn open(
-        directory: &Utf8Path,
-        _settings: Settings,
-    ) -> Result<(Self, Vec<Recovered>), OpenError> {
-        let failed = |source| OpenError::Io { directory: directory.to_owned(), source };
-        fs::create_dir_all(directory).map_err(failed)?;
-        let journal = Self::recover(directory).map_err(failed)?;
-        let recovered = journal.snapshot().map_err(failed)?;
-        Ok((journal, recovered))
-    }
-
-    fn recover(directory: &Utf8Path) -> io::Result<Self> {
-        let path = directory.join(format!("{:016x}.seg", 1));
-        let mut file = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        if file.metadata()?.len() < PREFIX as u64 {
-            let nonce = uuid::Uuid::new_v4().as_u64_pair().0;
-            file.write_all(&frame::prefix(1, nonce))?;
-            file.sync_data()?;
-        }
-        let mut attempts = HashMap::new();
-        let (nonce, offset) = walk(&mut file, u64::MAX, |head, payload| {
-            note(&mut attempts, &head, payload);
-        })?;
-        file.set_len(offset)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Self { file, offset, nonce, attempts })
-    }
-
     /// Appends what it does not refuse; an answer for each write. Not durable yet.
-    pub fn apply(&mut self, writes: Vec<Write>) -> Vec<Result<Written, Refused>> {
-        writes.into_iter().map(|write| self.write(&write)).collect()
+    pub fn apply(&mut self, writes: Vec<Write>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(writes.len());
+        for write in writes {
+            let answer = self.write(&write, &mut answers);
+            answers.push(answer);
+        }
+        self.flush(&mut answers).ok();
+        answers
     }
 
     /// Makes what was applied durable.
     pub fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.unbroken()?;
+        self.front.sync().map_err(|error| again(&self.break_off(error)))
     }
 
     pub fn place(&self) -> Place {
-        Place { segment: 1, offset: self.offset }
+        self.front.place()
     }
 
+    /// What the journal knows, with the notes.
     pub fn snapshot(&self) -> io::Result<Vec<Recovered>> {
-        Ok(self.attempts.values().cloned().collect())
+        let mut known: Vec<_> =
+            self.state.tombstones().map(|(attempt, tip)| recovered(attempt, &tip)).collect();
+        for (id, attempt) in self.state.attempts() {
+            let mut of = recovered(*id, &attempt.tip);
+            of.lost = attempt.runs.holes(attempt.tip.acked, attempt.tip.last);
+            for (slot, spot) in &attempt.notes {
+                if let Some(note) = self.payload(*spot)? {
+                    of.notes.insert(*slot, note);
+                }
+            }
+            known.push(of);
+        }
+        known.sort_unstable_by_key(|known| known.attempt);
+        Ok(known)
     }
 
-    fn write(&mut self, write: &Write) -> Result<Written, Refused> {
+    /// What was found spoilt at the start, at most a thousand places of it.
+    pub fn damages(&self) -> &[Damage] {
+        &self.damages
+    }
+
+    fn write(&mut self, write: &Write, answers: &mut [Answer]) -> Answer {
         let payload = write.payload();
-        let known = self.attempts.get(&write.attempt());
-        let mut head = Head {
-            kind: Kind::Note,
-            slot: 0,
-            attempt: write.attempt(),
-            epoch: known.map_or(0, |known| known.epoch),
-            number: 0,
-            before: 0,
-            chain: 0,
-            length: u32::try_from(payload.len())
-                .map_err(|_| Refused::TooLarge { size: payload.len() })?,
-            synced: 0,
+        if payload.len() > frame::MOST {
+            return Err(Refused::TooLarge { size: payload.len() });
+        }
+        let size = frame::size(payload.len());
+        if self.front.is_over(size) {
+            // Those whose frames cannot be written have their answers.
+            self.roll(size, answers).ok();
+        }
+        if let Some(error) = &self.broken {
+            return Err(Refused::Io(Arc::clone(error)));
+        }
+        let id = write.attempt();
+        let decision = self.decide(write, self.state.tip(id))?;
+        let Some(mut header) = decision.header else { return Ok(decision.written()) };
+        self.front.room(size, decision.left).map_err(Refused::from)?;
+        let spot = self.front.push(&mut header, payload);
+        let before = self.state.decide(id, decision.tip);
+        let cause = Cause::Asked { answer: answers.len(), before };
+        self.staged.push(Staged { header, spot, cause });
+        Ok(decision.written())
+    }
+
+    /// Begins the next segment if there is room for it; else the front grows.
+    fn roll(&mut self, size: u64, answers: &mut [Answer]) -> Result<(), Refused> {
+        self.flush(answers)?;
+        let Ok(prepared) = self.front.prepare(size) else { return Ok(()) };
+        let closed = self.front.close();
+        if let Ok(Some(Closed { number, size })) = closed {
+            self.closed.insert(number, size);
+        }
+        let installed = closed.and_then(|_| self.front.install(prepared));
+        installed.map_err(|error| Refused::Io(self.break_off(error)))
+    }
+
+    /// Writes what is gathered, and lets it take effect; or undoes it.
+    fn flush(&mut self, answers: &mut [Answer]) -> Result<(), Refused> {
+        self.written += self.front.gathered();
+        let flushed = self.front.flush();
+        let staged = std::mem::take(&mut self.staged);
+        let error = match flushed {
+            Ok(()) => {
+                for Staged { header, spot, cause } in staged {
+                    match cause {
+                        Cause::Asked { .. } => self.state.replay(&header, spot),
+                        Cause::Moved { from } => self.state.moved(&header, from, spot),
+                    }
+                }
+                return Ok(());
+            }
+            Err(FlushError::Undone(error)) => Refused::from(Stuck::from(error)),
+            Err(FlushError::Broken(error)) => Refused::Io(self.break_off(error)),
         };
-        match (write, known) {
-            (Write::Open { epoch, .. }, None) => {
-                head.kind = Kind::Open;
-                head.epoch = *epoch;
-            }
-            (Write::Open { epoch, .. }, Some(known)) if *epoch < known.epoch => {
-                return Err(Refused::StaleEpoch { newest: known.epoch });
-            }
-            (Write::Open { .. }, Some(known)) => {
-                return Err(Refused::Known { epoch: known.epoch });
-            }
-            (_, None) => return Err(Refused::Unknown),
-            (Write::Note { slot, .. }, Some(_)) => head.slot = *slot,
-            (Write::Record { .. } | Write::End { .. }, Some(known)) if known.ended => {
-                let written = Written { sequence: known.last, chain: known.chain };
-                return Err(Refused::Ended(written));
-            }
-            (Write::Record { .. } | Write::End { .. }, Some(known)) => {
-                let end = matches!(write, Write::End { .. });
-                head.kind = if end { Kind::End } else { Kind::Record };
-                head.number = known.last + 1;
-                head.before = known.chain;
-            }
-            (Write::Ack { upto, .. }, Some(known)) => {
-                head.kind = Kind::Ack;
-                head.number = (*upto).min(known.last);
+        for Staged { header, cause, .. } in staged.into_iter().rev() {
+            if let Cause::Asked { answer, before } = cause {
+                self.state.undo(header.attempt, before);
+                answers[answer] = Err(error.clone());
             }
         }
-        head.chain = frame::digest(payload, head.before);
-        let mut bytes = Vec::new();
-        head.encode(frame::seed(self.nonce, self.offset), &mut bytes);
-        bytes.extend_from_slice(payload);
-        bytes.resize(usize::try_from(frame::size(payload.len())).unwrap_or(usize::MAX), 0);
-        self.file.write_all(&bytes).map_err(|error| Refused::Io(Arc::new(error)))?;
-        self.offset = head.end(self.offset);
-        note(&mut self.attempts, &head, payload);
-        let known = &self.attempts[&head.attempt];
-        Ok(Written { sequence: known.last, chain: known.chain })
+        Err(error)
+    }
+
+    fn payload(&self, spot: Spot) -> io::Result<Option<Bytes>> {
+        let file = self.disk.open(spot.segment)?;
+        let end = spot.offset + spot.size;
+        let Some(mut walk) = Walk::begin(file, spot.segment, end, Look::Whole)? else {
+            return Ok(None);
+        };
+        walk.seek(spot.offset);
+        Ok(match walk.next()? {
+            Some(Step::Frame { payload, .. }) => Some(Bytes::copy_from_slice(payload)),
+            Some(Step::Spoilt { .. }) | None => None,
+        })
+    }
+
+    fn unbroken(&self) -> io::Result<()> {
+        match &self.broken {
+            Some(error) => Err(again(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn break_off(&mut self, error: io::Error) -> Arc<io::Error> {
+        let error = Arc::new(error);
+        self.broken = Some(Arc::clone(&error));
+        error
     }
 }
 
-pub(crate) fn walk(
-    file: &mut fs::File,
-    upto: u64,
-    mut found: impl FnMut(Head, &[u8]),
-) -> io::Result<(u64, u64)> {
-    let mut prefix = [0; PREFIX];
-    file.read_exact_at(&mut prefix, 0)?;
-    let nonce = frame::nonce(&prefix, 1).ok_or(io::ErrorKind::InvalidData)?;
-    let mut offset = PREFIX as u64;
-    let mut bytes = [0; HEAD];
-    while offset < upto && file.read_exact_at(&mut bytes, offset).is_ok() {
-        let Some(head) = Head::decode(&bytes, frame::seed(nonce, offset)) else { break };
-        let mut payload = vec![0; head.length as usize];
-        if file.read_exact_at(&mut payload, offset + HEAD as u64).is_err() || !head.fits(&payload) {
-            break;
+// === impl Refused ===
+
+impl From<Stuck> for Refused {
+    fn from(stuck: Stuck) -> Self {
+        match stuck {
+            Stuck::Full => Self::Full,
+            Stuck::Io(error) => Self::Io(Arc::new(error)),
         }
-        found(head, &payload);
-        offset = head.end(offset);
     }
-    Ok((nonce, offset))
 }
 
-fn note(attempts: &mut HashMap<AttemptId, Recovered>, head: &Head, payload: &[u8]) {
-    let known = attempts.entry(head.attempt).or_insert_with(|| Recovered {
-        attempt: head.attempt,
-        epoch: head.epoch,
+fn recovered(attempt: waggoner_types::AttemptId, tip: &Tip) -> Recovered {
+    Recovered {
+        attempt,
+        epoch: tip.epoch,
         notes: BTreeMap::new(),
-        last: 0,
-        chain: 0,
-        acked: 0,
-        ended: false,
-        tombstone: false,
+        last: tip.last,
+        chain: tip.chain,
+        acked: tip.acked,
+        ended: tip.ended,
+        tombstone: tip.is_tombstone(),
         lost: vec![],
-    });
-    match head.kind {
-        Kind::Open | Kind::Note => {
-            known.notes.insert(head.slot, Bytes::copy_from_slice(payload));
-        }
-        Kind::Record | Kind::End => {
-            known.last = head.number;
-            known.chain = head.chain;
-            known.ended = head.kind == Kind::End;
-        }
-        Kind::Ack | Kind::Tombstone => known.acked = head.number,
     }
-    known.tombstone = known.ended && known.acked == known.last;
+}
+
+/// The error once more, for who asks later.
+fn again(error: &Arc<io::Error>) -> io::Error {
+    io::Error::new(error.kind(), Arc::clone(error))
 }

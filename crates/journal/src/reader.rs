@@ -4,14 +4,17 @@ use std::{io, ops::RangeInclusive};
 
 use bytes::Bytes;
 use camino::Utf8Path;
-use fs_err as fs;
 use waggoner_types::AttemptId;
 
+use self::index::{Index, Spot};
 use crate::{
     Place,
-    frame::{HEAD, Kind},
-    journal::walk,
+    disk::{Disk, Host},
+    frame::{HEADER, Header, Kind, PREFIX},
+    walk::{Look, Step, Walk},
 };
+
+mod index;
 
 /// A record as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,36 +26,72 @@ pub struct Stored {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The disk has spoilt records: the next that can be read follows them.
-    #[error("records {} to {} cannot be read any more", .0.start(), .0.end())]
+    /// Spoilt by the disk; or acknowledged, and removed. What can be read next follows them.
+    #[error("the records {} to {} cannot be read any more", .0.start(), .0.end())]
     Lost(RangeInclusive<u64>),
     #[error("failed to read the journal")]
     Io(#[from] io::Error),
 }
 
 /// A view of a journal's directory, up to the place it was told.
+///
+/// It remembers where some of the records are, and seeks the others from there, so that its memory
+/// has a bound however long the journal is.
 #[derive(Debug)]
 pub struct Reader {
-    file: fs::File,
+    disk: Box<dyn Disk>,
     place: Place,
+    index: Index,
+    /// The segment that was read last.
+    open: Option<(u64, Walk)>,
+}
+
+/// What became of the search for a record.
+enum Search {
+    Found(Header, u64),
+    /// It is not where it was.
+    Spoilt,
+    /// The segment was removed: its records are not needed, or are elsewhere.
+    Removed,
 }
 
 // === impl Reader ===
 
 impl Reader {
     pub fn open(directory: &Utf8Path) -> io::Result<Self> {
-        let file = fs::File::open(directory.join(format!("{:016x}.seg", 1)))?;
-        Ok(Self { file, place: Place::default() })
+        Ok(Self::open_on(Box::new(Host::reading(directory)?)))
+    }
+
+    pub(crate) fn open_on(disk: Box<dyn Disk>) -> Self {
+        Self { disk, place: Place::default(), index: Index::default(), open: None }
     }
 
     /// Learns what was written up to `upto`, which the writer has named.
     pub fn advance(&mut self, upto: Place) -> io::Result<()> {
-        self.place = self.place.max(upto);
+        if upto <= self.place {
+            return Ok(());
+        }
+        let segments = if upto.segment == self.place.segment {
+            vec![upto.segment]
+        } else {
+            let there = self.disk.segments()?;
+            self.index.keep_segments(&there);
+            let news = self.place.segment..=upto.segment;
+            there.into_iter().filter(|segment| news.contains(segment)).collect()
+        };
+        for segment in segments {
+            let last = segment == upto.segment;
+            let end = if last { upto.offset } else { u64::MAX };
+            let from = if segment == self.place.segment { self.place.offset } else { 0 };
+            self.learn(segment, from, end)?;
+            self.place = Place { segment, offset: end };
+        }
+        self.place = upto;
         Ok(())
     }
 
     /// The records after `after`, without a hole: at least one if there is one, then as many as fit
-    /// into `most_bytes`.
+    /// into `most_bytes`, each counted with the 80 bytes it costs on the disk.
     pub fn read(
         &mut self,
         attempt: AttemptId,
@@ -61,27 +100,106 @@ impl Reader {
     ) -> Result<Vec<Stored>, ReadError> {
         let mut records: Vec<Stored> = vec![];
         let mut room = most_bytes;
-        walk(&mut self.file, self.place.offset, |head, payload| {
-            let next = after + records.len() as u64 + 1;
-            let record = matches!(head.kind, Kind::Record | Kind::End);
-            if !record || head.attempt != attempt || head.number != next {
-                return;
+        let mut at = None;
+        let mut sequence = after + 1;
+        while let Some(spot) = self.index.find(attempt, sequence) {
+            let from = follow(at, spot);
+            let search = self.search(attempt, sequence, Spot { offset: from, ..spot })?;
+            let (header, offset) = match search {
+                Search::Found(header, offset) => (header, offset),
+                Search::Removed => {
+                    self.index.drop_segment(spot.segment);
+                    continue;
+                }
+                Search::Spoilt if records.is_empty() => {
+                    return Err(ReadError::Lost(sequence..=sequence));
+                }
+                Search::Spoilt => return Ok(records),
+            };
+            let cost = HEADER + header.length as usize;
+            if !records.is_empty() && cost > room {
+                return Ok(records);
             }
-            let cost = HEAD + payload.len();
-            if records.is_empty() || cost <= room {
-                room = room.saturating_sub(cost);
-                records.push(Stored {
-                    sequence: head.number,
-                    chain: head.chain,
-                    bytes: Bytes::copy_from_slice(payload),
-                });
-            } else {
-                room = 0;
-            }
-        })?;
+            let (_, walk) = self.open.as_mut().expect("the search has opened the segment");
+            let Some(payload) = walk.payload(&header, offset)? else {
+                return if records.is_empty() {
+                    Err(ReadError::Lost(sequence..=sequence))
+                } else {
+                    Ok(records)
+                };
+            };
+            let bytes = Bytes::copy_from_slice(payload);
+            records.push(Stored { sequence, chain: header.chain, bytes });
+            room = room.saturating_sub(cost);
+            at = Some(Spot { segment: spot.segment, offset: header.end(offset) });
+            sequence += 1;
+        }
+        if records.is_empty()
+            && let Some(first) = self.index.first_after(attempt, sequence)
+        {
+            return Err(ReadError::Lost(sequence..=first - 1));
+        }
         Ok(records)
     }
 
-    /// Forgets what it knows of the attempt's records up to `upto`: they will not be read again.
-    pub fn acked(&mut self, _attempt: AttemptId, _upto: u64) {}
+    /// Forgets where the attempt's records up to `upto` are: they will not be asked for again.
+    pub fn acked(&mut self, attempt: AttemptId, upto: u64) {
+        self.index.acked(attempt, upto);
+    }
+
+    /// Notes where the records of a segment are.
+    fn learn(&mut self, segment: u64, from: u64, end: u64) -> io::Result<()> {
+        let Some(mut walk) = self.walk(segment, end)? else { return Ok(()) };
+        walk.seek(from.max(PREFIX as u64));
+        while let Some(step) = walk.next()? {
+            let Step::Frame { header, offset, .. } = step else { continue };
+            match header.kind {
+                Kind::Record | Kind::End => {
+                    let spot = Spot { segment, offset };
+                    self.index.add(header.attempt, header.number, spot);
+                }
+                Kind::Ack | Kind::Tombstone => self.index.acked(header.attempt, header.number),
+                Kind::Open | Kind::Note => {}
+            }
+        }
+        self.open = Some((segment, walk));
+        Ok(())
+    }
+
+    /// Looks for a record, which is not before `from`.
+    fn search(&mut self, attempt: AttemptId, sequence: u64, from: Spot) -> io::Result<Search> {
+        let end = if from.segment == self.place.segment { self.place.offset } else { u64::MAX };
+        if self.open.as_ref().is_none_or(|(segment, _)| *segment != from.segment) {
+            let Some(walk) = self.walk(from.segment, end)? else { return Ok(Search::Removed) };
+            self.open = Some((from.segment, walk));
+        }
+        let (_, walk) = self.open.as_mut().expect("it was just opened");
+        walk.extend(end)?;
+        walk.seek(from.offset);
+        while let Some(step) = walk.next()? {
+            let Step::Frame { header, offset, .. } = step else { continue };
+            let record = matches!(header.kind, Kind::Record | Kind::End);
+            if record && header.attempt == attempt && header.number == sequence {
+                return Ok(Search::Found(header, offset));
+            }
+        }
+        Ok(Search::Spoilt)
+    }
+
+    /// A way through a segment; `None` if it is not there any more.
+    fn walk(&self, segment: u64, end: u64) -> io::Result<Option<Walk>> {
+        match self.disk.open(segment) {
+            Ok(file) => Walk::begin(file, segment, end, Look::Headers),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where to look on: behind the record before, if that is nearer.
+fn follow(at: Option<Spot>, spot: Spot) -> u64 {
+    match at {
+        Some(at) if at.segment == spot.segment => at.offset.max(spot.offset),
+        _ => spot.offset,
+    }
 }

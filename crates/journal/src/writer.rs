@@ -4,12 +4,16 @@
 //! busier the journal is, the more writes share a sync, and a lone write waits for nobody.
 
 use std::{
+    error::Error,
     io,
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{
+    mpsc::{self, error::TryRecvError},
+    oneshot, watch,
+};
 use tracing::error;
 
 use crate::{Journal, Place, Recovered, Refused, Write, Written};
@@ -32,6 +36,8 @@ struct Thread {
     journal: Journal,
     jobs: mpsc::Receiver<Job>,
     place: watch::Sender<Place>,
+    /// Tidying failed the last time, and that was told.
+    untidy: bool,
 }
 
 /// What waits for the group to be on the disk, or at least written.
@@ -61,7 +67,7 @@ impl Writer {
     pub fn start(journal: Journal) -> io::Result<(Self, JoinHandle<()>)> {
         let (jobs_tx, jobs) = mpsc::channel(WAITING);
         let (place, place_rx) = watch::channel(journal.place());
-        let thread = Thread { journal, jobs, place };
+        let thread = Thread { journal, jobs, place, untidy: false };
         let handle =
             thread::Builder::new().name("journal-writer".to_owned()).spawn(move || thread.run())?;
         Ok((Self { jobs: jobs_tx, place: place_rx }, handle))
@@ -103,12 +109,42 @@ impl Writer {
 
 impl Thread {
     fn run(mut self) {
-        while let Some(first) = self.jobs.blocking_recv() {
+        while let Some(first) = self.next() {
             let group = Group::gather(first, &mut self.jobs);
             self.commit(group);
         }
-        if let Err(failure) = self.journal.sync() {
-            error!(error = &failure as &dyn std::error::Error, "failed to sync the journal");
+        self.sync().ok();
+    }
+
+    /// The next job; tidies in the meantime, and a step before each, so that it keeps up.
+    fn next(&mut self) -> Option<Job> {
+        while self.tidy() {
+            match self.jobs.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return None,
+            }
+        }
+        self.jobs.blocking_recv()
+    }
+
+    /// Says whether there is more to tidy.
+    fn tidy(&mut self) -> bool {
+        let tidied = self.journal.tidy();
+        self.place.send_if_modified(|place| {
+            std::mem::replace(place, self.journal.place()) != self.journal.place()
+        });
+        match tidied {
+            Ok(more) => {
+                self.untidy = false;
+                more
+            }
+            Err(failure) => {
+                if !std::mem::replace(&mut self.untidy, true) {
+                    error!(error = &failure as &dyn Error, "failed to tidy the journal");
+                }
+                false
+            }
         }
     }
 
@@ -131,7 +167,7 @@ impl Thread {
 
     fn sync(&mut self) -> Result<(), Refused> {
         self.journal.sync().map_err(|failure| {
-            error!(error = &failure as &dyn std::error::Error, "failed to sync the journal");
+            error!(error = &failure as &dyn Error, "failed to sync the journal");
             Refused::Io(Arc::new(failure))
         })
     }

@@ -32,4 +32,4 @@ mod prefix;
 mod reconcile;
 
 pub use prefix::{Order, Prefix};
-pub use reconcile::{Known, Listed, Verdict, reconcile};
+pub use reconcile::{Farewell, Known, Listed, Reconciled, reconcile};

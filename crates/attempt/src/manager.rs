@@ -21,7 +21,7 @@ use crate::{Order, Prefix};
 
 mod words;
 
-pub use words::{Batch, Input, Opening, Output, Reason, Record, Refusal, Roll};
+pub use words::{Batch, Input, Opening, Output, Reason, Record, Refusal};
 
 /// How many times in a row a conversation is begun again because of wrong records.
 pub const REWINDS: u32 = 8;
@@ -45,8 +45,10 @@ pub struct Half {
 
 #[derive(Clone, Debug)]
 enum Phase {
-    /// With the link that came while records were being stored.
-    Waiting(Option<Roll>),
+    /// Whether a link came while records were being stored.
+    Waiting {
+        linked: bool,
+    },
     Talking,
     Over,
 }
@@ -65,7 +67,7 @@ impl Half {
             accepted: false,
             order: None,
             rewinds: 0,
-            phase: Phase::Waiting(None),
+            phase: Phase::Waiting { linked: false },
         }
     }
 
@@ -96,7 +98,7 @@ impl Half {
             return Vec::new();
         }
         match input {
-            Input::Linked(roll) => self.linked(roll),
+            Input::Linked => self.linked(),
             Input::Cut => self.cut(Vec::new()),
             Input::Refused(refusal) => self.refused(refusal),
             Input::Accepted => {
@@ -112,35 +114,26 @@ impl Half {
             Input::Question(_) | Input::Answered(_) => Vec::new(),
             Input::Cancel(order) => self.cancel(order),
             Input::PatienceOver => match self.phase {
-                Phase::Waiting(None) if self.storing.is_none() => {
+                Phase::Waiting { linked: false } if self.storing.is_none() => {
                     self.give_up(if self.sent { Reason::Absent } else { Reason::Unsent })
                 }
-                Phase::Waiting(_) | Phase::Talking | Phase::Over => Vec::new(),
+                Phase::Waiting { .. } | Phase::Talking | Phase::Over => Vec::new(),
             },
         }
     }
 
-    fn linked(&mut self, roll: Roll) -> Vec<Output> {
-        match &mut self.phase {
-            Phase::Waiting(link) => {
-                *link = Some(roll);
-                self.proceed()
-            }
-            Phase::Talking | Phase::Over => Vec::new(),
+    fn linked(&mut self) -> Vec<Output> {
+        if let Phase::Waiting { linked } = &mut self.phase {
+            *linked = true;
         }
+        self.proceed()
     }
 
     /// Opens the conversation once there is a link and nothing is being stored: what is stored
-    /// then is what it goes on after.
+    /// then is what it goes on after. An agent that knows the attempt takes a start as a resume.
     fn proceed(&mut self) -> Vec<Output> {
-        let Phase::Waiting(Some(roll)) = self.phase else { return Vec::new() };
-        if self.storing.is_some() {
+        if !matches!(self.phase, Phase::Waiting { linked: true }) || self.storing.is_some() {
             return Vec::new();
-        }
-        match roll {
-            Roll::Lacks if self.accepted => return self.give_up(Reason::Forgotten),
-            Roll::Holds => self.accepted = true,
-            Roll::Lacks | Roll::Unsaid => {}
         }
         let opening = if self.accepted { Opening::Resume(self.stored) } else { Opening::Start };
         self.sent = true;
@@ -154,7 +147,7 @@ impl Half {
     fn cut(&mut self, mut outputs: Vec<Output>) -> Vec<Output> {
         if self.is_talking() {
             self.forget();
-            self.phase = Phase::Waiting(None);
+            self.phase = Phase::Waiting { linked: false };
             outputs.push(Output::Wait);
         }
         outputs
@@ -249,8 +242,8 @@ impl Half {
         self.order = Some(order);
         match self.phase {
             Phase::Talking => vec![Output::Cancel(order)],
-            Phase::Waiting(_) if !self.sent => self.give_up(Reason::Unsent),
-            Phase::Waiting(_) | Phase::Over => Vec::new(),
+            Phase::Waiting { .. } if !self.sent => self.give_up(Reason::Unsent),
+            Phase::Waiting { .. } | Phase::Over => Vec::new(),
         }
     }
 

@@ -1,16 +1,16 @@
 //! What a manager and an agent that meet again find of each other's attempts.
 //!
 //! ```text
-//!                  the store has it open      it has ended there, or nobody knows it
-//!  listed          its conversation goes on   farewell
-//!  not listed      lost                       –
+//!                  somebody here needs it      nobody does: it has ended, or is not known
+//!  listed          its conversation goes on    farewell; lost, where it has not ended
+//!  not listed      its conversation hears so   lost, where it has not ended
 //! ```
 //!
 //! A farewell is a conversation that stores nothing: resume after the last record that was listed,
 //! without a digest; order to kill what runs; acknowledge each record as it comes, until the agent
 //! ends the conversation. It is left with a tombstone then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use waggoner_types::AttemptId;
 
@@ -24,43 +24,43 @@ pub struct Listed {
     pub ended: bool,
 }
 
-/// What the manager's store knows of an attempt.
+/// What the manager knows of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    Open,
+    /// Its execution goes on, and its conversation with it, now or soon.
+    Needed,
+    /// It is open in the store, and its execution is over.
+    Orphaned,
+    /// It has ended in the store.
     Ended,
 }
 
-/// What becomes of an attempt.
+/// A farewell that is to be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its conversation goes on.
-    GoOn,
-    /// The agent is to forget it.
-    Farewell {
-        /// What the conversation is resumed after.
-        after: u64,
-        /// Whether it still runs and is to be killed.
-        kill: bool,
-    },
-    /// The agent does not have what it accepted, or was never sent it.
-    Lost,
+pub struct Farewell {
+    pub id: AttemptId,
+    /// What the conversation is resumed after.
+    pub after: u64,
+    /// Whether the attempt still runs and is to be killed.
+    pub kill: bool,
 }
 
-/// Compares an agent's list with what the store knows of the attempts on the agent: all that are
-/// open, and of the others those that are listed.
-pub fn reconcile(
-    listed: &[Listed],
-    known: &BTreeMap<AttemptId, Known>,
-) -> Vec<(AttemptId, Verdict)> {
-    let there: BTreeSet<_> = listed.iter().map(|listed| listed.id).collect();
-    let here = known.iter().filter(|(id, known)| **known == Known::Open && !there.contains(id));
-    let lost = here.map(|(id, _)| (*id, Verdict::Lost));
-    let judged = listed.iter().map(|Listed { id, last, ended }| match known.get(id) {
-        Some(Known::Open) => (*id, Verdict::GoOn),
-        Some(Known::Ended) | None => (*id, Verdict::Farewell { after: *last, kill: !ended }),
-    });
-    judged.chain(lost).collect()
+/// What is to be done before anything new is sent to an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    pub farewells: Vec<Farewell>,
+    /// What is to end in the store as lost.
+    pub lost: Vec<AttemptId>,
+}
+
+/// Compares an agent's list with what is known of the attempts on the agent: of all that are open,
+/// and of the others that are listed.
+pub fn reconcile(listed: &[Listed], known: &BTreeMap<AttemptId, Known>) -> Reconciled {
+    let lost = known.iter().filter(|(_, known)| **known == Known::Orphaned);
+    let unneeded = listed.iter().filter(|listed| known.get(&listed.id) != Some(&Known::Needed));
+    let farewells =
+        unneeded.map(|Listed { id, last, ended }| Farewell { id: *id, after: *last, kill: !ended });
+    Reconciled { farewells: farewells.collect(), lost: lost.map(|(id, _)| *id).collect() }
 }
 
 #[cfg(test)]
@@ -70,20 +70,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_attempt_gets_its_verdict() {
-        let [open, ended, unknown, lost] = [1, 2, 3, 4].map(|id| AttemptId(Uuid::from_u128(id)));
+    fn only_what_is_needed_goes_on() {
+        let ids = [1, 2, 3, 4, 5, 6].map(|id| AttemptId(Uuid::from_u128(id)));
+        let [needed, absent, ended, unknown, orphan, absent_orphan] = ids;
         let listed = [
-            Listed { id: open, last: 3, ended: true },
+            Listed { id: needed, last: 3, ended: true },
             Listed { id: ended, last: 5, ended: true },
             Listed { id: unknown, last: 7, ended: false },
+            Listed { id: orphan, last: 0, ended: false },
         ];
-        let known = [(open, Known::Open), (ended, Known::Ended), (lost, Known::Open)];
-        let verdicts = [
-            (open, Verdict::GoOn),
-            (ended, Verdict::Farewell { after: 5, kill: false }),
-            (unknown, Verdict::Farewell { after: 7, kill: true }),
-            (lost, Verdict::Lost),
+        let known = BTreeMap::from([
+            (needed, Known::Needed),
+            (absent, Known::Needed),
+            (ended, Known::Ended),
+            (orphan, Known::Orphaned),
+            (absent_orphan, Known::Orphaned),
+        ]);
+        let farewells = vec![
+            Farewell { id: ended, after: 5, kill: false },
+            Farewell { id: unknown, after: 7, kill: true },
+            Farewell { id: orphan, after: 0, kill: true },
         ];
-        assert_eq!(reconcile(&listed, &known.into_iter().collect()), verdicts);
+        let lost = vec![orphan, absent_orphan];
+        assert_eq!(reconcile(&listed, &known), Reconciled { farewells, lost });
     }
 }

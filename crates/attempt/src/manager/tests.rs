@@ -17,7 +17,7 @@ fn outcome(sequence: u64) -> Input {
 
 fn talking() -> Half {
     let mut half = Half::new();
-    half.step(Input::Linked(Roll::Unsaid));
+    half.step(Input::Linked);
     half.step(Input::Accepted);
     half
 }
@@ -45,7 +45,7 @@ fn a_lost_conversation_goes_on_where_the_store_has_it() {
     half.step(Input::Flush);
     half.step(record(2));
     assert_eq!(half.step(Input::Cut), [Output::Wait]);
-    assert!(half.step(Input::Linked(Roll::Holds)).is_empty(), "while it is being stored");
+    assert!(half.step(Input::Linked).is_empty(), "while it is being stored");
     assert_eq!(half.step(Input::Stored), [Output::Open(Opening::Resume(prefix(1)))]);
     assert!(half.step(record(1)).is_empty(), "it is stored");
     assert_eq!(half.step(record(2)), [Output::Take]);
@@ -58,7 +58,7 @@ fn wrong_records_rewind_a_bounded_number_of_times() {
         let mut half = talking();
         for _ in 0..REWINDS {
             assert_eq!(half.step(wrong), [Output::Close, Output::Wait]);
-            let outputs = half.step(Input::Linked(Roll::Unsaid));
+            let outputs = half.step(Input::Linked);
             assert_eq!(outputs, [Output::Open(Opening::Resume(Prefix::default()))]);
         }
         assert_eq!(half.step(wrong), [Output::Close, Output::GiveUp(Reason::Broken)]);
@@ -79,7 +79,7 @@ fn a_cancel_is_sent_on_return() {
     half.step(Input::Cut);
     assert!(half.step(Input::Cancel(Order::Terminate)).is_empty());
     let resume = Output::Open(Opening::Resume(Prefix::default()));
-    let outputs = half.step(Input::Linked(Roll::Holds));
+    let outputs = half.step(Input::Linked);
     assert_eq!(outputs, [resume, Output::Cancel(Order::Terminate)]);
     assert_eq!(half.step(Input::Cancel(Order::Kill)), [Output::Cancel(Order::Kill)]);
     assert!(half.step(Input::Cancel(Order::Terminate)).is_empty());
@@ -94,16 +94,12 @@ fn what_was_never_sent_is_not_sent_after_a_cancel() {
 }
 
 #[test]
-fn an_attempt_is_started_only_where_it_is_not_known() {
-    let opened = |mut half: Half, roll| half.step(Input::Linked(roll));
-    let (start, resume) =
-        (Output::Open(Opening::Start), |length| Output::Open(Opening::Resume(prefix(length))));
-    assert_eq!(opened(Half::new(), Roll::Lacks), [start]);
-    assert_eq!(opened(Half::restored(prefix(0)), Roll::Lacks), [start]);
-    assert_eq!(opened(Half::restored(prefix(0)), Roll::Holds), [resume(0)]);
-    assert_eq!(opened(Half::restored(prefix(4)), Roll::Unsaid), [resume(4)]);
-    let lost = Output::GiveUp(Reason::Forgotten);
-    assert_eq!(opened(Half::restored(prefix(4)), Roll::Lacks), [lost]);
+fn an_attempt_of_which_records_are_stored_is_never_started() {
+    let opened = |mut half: Half| half.step(Input::Linked);
+    let start = Output::Open(Opening::Start);
+    assert_eq!(opened(Half::new()), [start]);
+    assert_eq!(opened(Half::restored(prefix(0))), [start]);
+    assert_eq!(opened(Half::restored(prefix(4))), [Output::Open(Opening::Resume(prefix(4)))]);
 }
 
 #[test]
@@ -112,7 +108,7 @@ fn a_refusal_means_what_was_asked() {
         let mut half = talking();
         if !accepted {
             half = Half::new();
-            half.step(Input::Linked(Roll::Lacks));
+            half.step(Input::Linked);
         }
         half.step(Input::Refused(refusal)).pop()
     };

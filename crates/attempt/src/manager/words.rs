@@ -2,17 +2,6 @@
 
 use crate::{Order, Prefix};
 
-/// What a link tells of an attempt before anything new is sent over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Roll {
-    /// The agent has the attempt.
-    Holds,
-    /// The agent does not know it.
-    Lacks,
-    /// The roll is older than what was said over the link.
-    Unsaid,
-}
-
 /// A record as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -30,7 +19,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The agent has a link.
-    Linked(Roll),
+    Linked,
     /// The conversation was lost.
     Cut,
     /// The agent refused the conversation.

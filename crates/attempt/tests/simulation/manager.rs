@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use waggoner_attempt::{
     Order,
-    manager::{Batch, Half, Input, Opening, Output, Reason, Record, Roll},
+    manager::{Batch, Half, Input, Opening, Output, Reason, Record},
 };
 
 use crate::wire::{Down, Entry, Line, Up, chain, prefix};
@@ -80,8 +80,8 @@ impl Manager {
         self.life.as_ref().is_some_and(|alive| alive.line.is_none() && alive.opening.is_empty())
     }
 
-    pub(crate) fn linked(&mut self, roll: Roll) {
-        self.step(Input::Linked(roll), &mut Line::default());
+    pub(crate) fn linked(&mut self) {
+        self.step(Input::Linked, &mut Line::default());
     }
 
     /// Says farewell over a new link.

@@ -2,11 +2,7 @@
 
 use std::fmt;
 
-use waggoner_attempt::{
-    Order,
-    agent::WINDOW,
-    manager::{Reason, Roll},
-};
+use waggoner_attempt::{Order, agent::WINDOW, manager::Reason};
 
 use crate::{
     agent::{Agent, LARGEST, Step},
@@ -68,6 +64,10 @@ struct Kind {
     cancelled: Option<usize>,
 }
 
+/// The agent's attempt as its hello lists it.
+#[derive(Debug)]
+struct List(Option<(u64, bool)>);
+
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each notes one thing that happened")]
 pub(crate) struct World {
@@ -77,7 +77,7 @@ pub(crate) struct World {
     manager: Manager,
     lines: Vec<Line>,
     /// The list of the last hello, until it is told.
-    hello: Option<(Roll, Option<(u64, bool)>)>,
+    hello: Option<List>,
     /// Whether the link of the last hello lives.
     linked: bool,
     turn: usize,
@@ -279,9 +279,7 @@ impl World {
             Event::StartManager => self.manager.start(),
             Event::StartDaemon => self.agent.start_daemon(),
             Event::Hello => {
-                let listed = self.agent.lists();
-                let roll = if listed.is_some() { Roll::Holds } else { Roll::Lacks };
-                self.hello = Some((roll, listed));
+                self.hello = Some(List(self.agent.lists()));
                 if self.kind.is_strict {
                     for line in self.lines.iter_mut().filter(|line| !line.agent_left) {
                         self.agent.leave(line);
@@ -374,10 +372,10 @@ impl World {
     }
 
     fn link(&mut self) {
-        let (roll, listed) = self.hello.take().unwrap_or((Roll::Unsaid, None));
+        let listed = self.hello.take().and_then(|List(listed)| listed);
         self.linked = true;
         match (self.manager.store.end, listed) {
-            (None, _) => self.manager.linked(roll),
+            (None, _) => self.manager.linked(),
             (Some(_), Some((last, ended))) => self.manager.farewell(last, !ended),
             (Some(_), None) => {}
         }

@@ -84,8 +84,9 @@ pub(crate) struct Daemon {
 impl Agent {
     /// Says whether the manager would find the attempt in the list.
     pub(crate) fn lists(&self) -> Option<(u64, bool)> {
-        let done = self.daemon.as_ref()?.half.as_ref().is_some_and(Half::is_done);
+        self.daemon.as_ref()?;
         let last = self.disk.entries.len() as u64;
+        let done = self.has_ended() && self.disk.acked == last;
         (self.disk.opened && !done).then_some((last, self.has_ended()))
     }
 

@@ -107,7 +107,7 @@ impl World {
         let is_strict = dice.once_in(2);
         let kind = Kind {
             is_strict,
-            host_may_crash: dice.once_in(3),
+            host_may_crash: dice.once_in(2),
             disk_may_be_lost: dice.once_in(10),
             gone: dice.once_in(20),
             // A start that comes late must not be run after a later one was refused.
@@ -249,7 +249,10 @@ impl World {
         let daemon = self.agent.daemon.is_some();
         let alive = self.manager.life.as_ref();
         may(alive.is_some(), Event::CrashManager);
-        may(alive.is_some_and(|alive| alive.writing.is_some()), Event::FailStore);
+        for _ in 0..8 {
+            // Seldom possible, so likely when it is.
+            may(alive.is_some_and(|alive| alive.writing.is_some()), Event::FailStore);
+        }
         may(daemon, Event::CrashDaemon);
         may(daemon && self.kind.host_may_crash, Event::CrashHost);
         // A manager that stored nothing of an accepted attempt cannot tell a lost disk from a

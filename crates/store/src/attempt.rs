@@ -14,6 +14,7 @@ use crate::{
     column::{Columns as _, OrExists as _, all, json_text, maybe_micros, micros, one, run, signed},
     error::Stop,
     event::{self, Entry},
+    verdict,
 };
 
 /// An attempt: one delivery of an operation to an agent.
@@ -31,16 +32,35 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Value>,
-    /// The last record that is stored for good.
-    pub watermark: u64,
+    /// What is stored for good.
+    pub watermark: Watermark,
+}
+
+/// The records of an attempt that are stored for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watermark {
+    /// The last of them; 0 for none.
+    pub upto: u64,
+    /// The digest of all of them; 0 for none, or where it is not known.
+    pub chain: u64,
+}
+
+/// An attempt as it matters to its agent that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub id: AttemptId,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Whether the execution that wanted it is over.
+    pub over: bool,
 }
 
 /// What an attempt's next records amount to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     pub attempt: AttemptId,
-    /// The last record of the batch: the watermark after it.
-    pub upto: u64,
+    /// The watermark after it.
+    pub upto: Watermark,
     /// The log lines and events of the records, each with its record's sequence.
     pub entries: Vec<Entry>,
     /// How the attempt ended, where the last record says so.
@@ -90,26 +110,71 @@ impl Store {
         .await
     }
 
+    /// Returns what there is of an agent's attempts: all that are open, and of the others those
+    /// that are named and stored.
+    pub async fn attempt_standings(
+        &self,
+        tenant: TenantName,
+        agent: AgentName,
+        named: Vec<AttemptId>,
+    ) -> Result<Vec<Standing>, Error> {
+        const OF: &str =
+            "SELECT a.id, a.ended_at IS NOT NULL AS ended, e.ended_at IS NOT NULL AS over
+             FROM attempts a JOIN operations o ON o.id = a.operation
+                 JOIN executions e ON e.id = o.execution";
+        self.read("read the agent's attempts", move |connection| {
+            let open = format!("{OF} WHERE a.tenant = ?1 AND a.agent = ?2 AND a.ended_at IS NULL");
+            let key = params![tenant.as_str(), agent.as_str()];
+            let mut found = all(connection, &open, key, standing)?;
+            let ended = format!(
+                "{OF} WHERE a.id = ?1 AND a.tenant = ?2 AND a.agent = ?3
+                                     AND a.ended_at IS NOT NULL"
+            );
+            for id in named {
+                let key = params![id.to_string(), tenant.as_str(), agent.as_str()];
+                found.extend(one(connection, &ended, key, standing)?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     /// Stores an attempt's records and its watermark, or finds that they are stored already.
     /// Returns the watermark.
-    pub async fn ingest(&self, batch: Batch, now: Timestamp) -> Result<u64, Error> {
+    pub async fn ingest(&self, batch: Batch, now: Timestamp) -> Result<Watermark, Error> {
         self.write("store the attempt's records", move |tx| {
-            let stored = require(tx, batch.attempt)?;
-            if batch.upto <= stored.watermark {
-                return Ok(stored.watermark);
+            let Watermark { upto, chain } = batch.upto;
+            let stored = require(tx, batch.attempt)?.watermark;
+            if upto <= stored.upto {
+                return Ok(stored);
             }
-            let fresh = stored.watermark + 1..=batch.upto;
+            let fresh = stored.upto + 1..=upto;
             for entry in batch.entries.iter().filter(|entry| fresh.contains(&entry.sequence)) {
                 event::insert(tx, entry, now)?;
             }
-            let statement = "UPDATE attempts SET watermark = ?2,
-                                 ended_at = coalesce(?3, ended_at),
-                                 outcome = coalesce(?4, outcome) WHERE id = ?1";
+            let statement = "UPDATE attempts SET watermark = ?2, chain = ?3,
+                                 ended_at = coalesce(?4, ended_at),
+                                 outcome = coalesce(?5, outcome) WHERE id = ?1";
             let ended_at = batch.end.as_ref().map(|end| micros(end.at));
             let outcome = batch.end.as_ref().map(|end| json_text(&end.outcome));
-            let values = params![batch.attempt.to_string(), signed(batch.upto), ended_at, outcome];
+            let id = batch.attempt.to_string();
+            let values = params![id, signed(upto), chain.cast_signed(), ended_at, outcome];
             run(tx, statement, values)?;
+            if batch.end.is_some() {
+                verdict::forget(tx, batch.attempt)?;
+            }
             Ok(batch.upto)
+        })
+        .await
+    }
+
+    /// Ends an attempt without a record of it, unless it has ended.
+    pub async fn end_attempt(&self, id: AttemptId, end: End) -> Result<(), Error> {
+        self.write("end the attempt", move |tx| {
+            let statement = "UPDATE attempts SET ended_at = ?2, outcome = ?3
+                             WHERE id = ?1 AND ended_at IS NULL";
+            run(tx, statement, params![id.to_string(), micros(end.at), json_text(&end.outcome)])?;
+            Ok(verdict::forget(tx, id)?)
         })
         .await
     }
@@ -126,8 +191,8 @@ pub(crate) fn insert(connection: &Connection, attempt: &Attempt) -> Result<(), S
     run(
         connection,
         "INSERT INTO attempts
-            (id, operation, tenant, agent, epoch, started_at, ended_at, outcome, watermark)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (id, operation, tenant, agent, epoch, started_at, ended_at, outcome, watermark, chain)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             attempt.id.to_string(),
             operation,
@@ -137,7 +202,8 @@ pub(crate) fn insert(connection: &Connection, attempt: &Attempt) -> Result<(), S
             micros(attempt.started_at),
             maybe_micros(attempt.ended_at),
             attempt.outcome.as_ref().map(json_text),
-            signed(attempt.watermark),
+            signed(attempt.watermark.upto),
+            attempt.watermark.chain.cast_signed(),
         ],
     )
     .or_exists(|| Thing::of(&attempt.tenant, Kind::Attempt, attempt.id))?;
@@ -160,6 +226,13 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         started_at: row.time("started_at")?,
         ended_at: row.maybe_time("ended_at")?,
         outcome: row.maybe_json("outcome")?,
-        watermark: row.unsigned("watermark")?,
+        watermark: Watermark {
+            upto: row.unsigned("watermark")?,
+            chain: row.get::<_, i64>("chain")?.cast_unsigned(),
+        },
     })
+}
+
+fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    Ok(Standing { id: row.text("id")?, ended: row.get("ended")?, over: row.get("over")? })
 }

@@ -151,20 +151,23 @@ impl Store {
         &self,
         update: InstanceUpdate,
     ) -> Result<NodeInstance, UpdateError> {
-        let sent = update.version;
-        let judged = self
-            .write("change the node instance", move |tx| {
-                let stored = require(tx, &update.tenant, &update.id)?;
-                if is_stale(&stored, &update) {
-                    return Ok(Err(stored));
-                }
-                let after = updated(stored.clone(), update);
-                put(tx, &stored, &after)?;
-                Ok(Ok(after))
-            })
-            .await?;
-        judged.map_err(|stored| UpdateError::Conflict { stored: Box::new(stored), sent })
+        self.write("change the node instance", move |tx| judge(tx, update)).await?
     }
+}
+
+/// Changes a node instance, or says what is in the way.
+pub(crate) fn judge(
+    connection: &Connection,
+    update: InstanceUpdate,
+) -> Result<Result<NodeInstance, UpdateError>, Stop> {
+    let stored = require(connection, &update.tenant, &update.id)?;
+    if is_stale(&stored, &update) {
+        let (stored, sent) = (Box::new(stored), update.version);
+        return Ok(Err(UpdateError::Conflict { stored, sent }));
+    }
+    let after = updated(stored.clone(), update);
+    put(connection, &stored, &after)?;
+    Ok(Ok(after))
 }
 
 /// Adds a node instance.

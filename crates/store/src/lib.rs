@@ -45,6 +45,7 @@ mod store;
 pub mod tenant;
 pub mod token;
 mod vault;
+pub mod verdict;
 mod writer;
 
 pub use self::{

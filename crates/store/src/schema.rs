@@ -3,8 +3,11 @@
 use rusqlite::Connection;
 
 /// What makes each version of the one before; version 0 is empty. A published one never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/0001_first.sql"), include_str!("schema/0002_workflows.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001_first.sql"),
+    include_str!("schema/0002_workflows.sql"),
+    include_str!("schema/0003_attempts.sql"),
+];
 
 /// Why the database cannot be brought to our version.
 #[derive(Debug)]

@@ -137,7 +137,7 @@ pub(crate) async fn keep(
         started_at: Timestamp::now(),
         ended_at: None,
         outcome: None,
-        watermark: 0,
+        watermark: attempt::Watermark::default(),
     };
     match home.store.create_attempt(row).await {
         Ok(()) => Ok(attempt),
@@ -145,8 +145,8 @@ pub(crate) async fn keep(
             // It was sent before the manager was restarted: the same agent knows more.
             let held = home.store.attempt(id).await.map_err(|error| failed(&error))?;
             attempt.agent.name = held.agent;
-            attempt.watermark = held.watermark;
-            attempt.accepted = held.watermark > 0;
+            attempt.watermark = held.watermark.upto;
+            attempt.accepted = held.watermark.upto > 0;
             Ok(attempt)
         }
         Err(error) => Err(failed(&error)),

@@ -284,9 +284,10 @@ async fn keep(
     }
     let now = Timestamp::now();
     let ended = end.as_ref().map(|outcome| End { at: now, outcome: told(outcome) });
+    let upto = waggoner_store::attempt::Watermark { upto, chain: 0 };
     let batch = Batch { attempt: attempt.id, upto, entries, end: ended };
     let kept = home.store.ingest(batch, now).await;
-    attempt.watermark = kept.map_err(|error| Chain(&error).to_string())?;
+    attempt.watermark = kept.map_err(|error| Chain(&error).to_string())?.upto;
     Ok(end)
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use waggoner_store::{
     PageRequest, Store,
     advance::Advance,
-    attempt::Batch,
+    attempt::{Batch, Watermark},
     event::{Entry, EntryKind, EventFilter, Origin},
 };
 use waggoner_types::{AttemptId, LogLevel};
@@ -44,7 +44,8 @@ async fn writes_until_it_is_killed() {
     writers.spawn(async move {
         for upto in (3..).step_by(3) {
             let entries = (upto - 2..=upto).map(line).collect();
-            let batch = Batch { attempt: AttemptId(id(700)), upto, entries, end: None };
+            let mark = Watermark { upto, chain: 0 };
+            let batch = Batch { attempt: AttemptId(id(700)), upto: mark, entries, end: None };
             store.ingest(batch, at(1)).await.unwrap();
             acknowledge(&format!("records {upto}"));
         }
@@ -102,7 +103,7 @@ async fn what_was_acknowledged_outlives_a_kill() {
     }
     assert_eq!(tenants, BTreeSet::new(), "acknowledged and lost");
 
-    let watermark = scene.store.attempt(AttemptId(id(700))).await.unwrap().watermark;
+    let watermark = scene.store.attempt(AttemptId(id(700))).await.unwrap().watermark.upto;
     assert!(watermark >= records, "{watermark} of {records}");
     let limit = u32::try_from(watermark).unwrap() + 10;
     let events =

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the scene is built for tests alone")]
 
 mod artifacts;
+mod attempts;
 mod catalog;
 mod crash;
 mod deployments;

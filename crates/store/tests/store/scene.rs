@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use uuid::Uuid;
 use waggoner_store::{
     Store,
-    attempt::Attempt,
+    attempt::{Attempt, Watermark},
     blueprint::Blueprint,
     deployment::NewDeployment,
     execution::{Execution, NewExecution, Operation},
@@ -64,7 +64,7 @@ pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-pub(crate) fn id(number: u128) -> Uuid {
+pub(crate) const fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
@@ -175,6 +175,6 @@ pub(crate) fn attempt(number: u128, operation: OperationId) -> Attempt {
         started_at: at(6),
         ended_at: None,
         outcome: None,
-        watermark: 0,
+        watermark: Watermark::default(),
     }
 }

@@ -95,7 +95,7 @@ impl Supervisor {
     /// Starts the process of an attempt, and returns its id. Asked again, it answers the same and
     /// starts nothing.
     ///
-    /// Its first record tells that it was started. [`Refusal::NotStarted`] says why it was not:
+    /// A record tells that it was started. [`Refusal::NotStarted`] says why it was not:
     /// nothing runs then, and another may be started.
     pub async fn spawn(&self, attempt: AttemptId, spawn: &Spawn) -> Result<i32, CallError> {
         match self.call(Ask::Spawn(to_spawn(attempt, spawn))).await? {

@@ -4,7 +4,7 @@ use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The directory of a supervisor: its journal, its lock, its socket and its log.
+/// The directory of a supervisor: its journal, its socket and its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     directory: Utf8PathBuf,
@@ -39,10 +39,6 @@ impl Home {
 
     pub fn socket(&self) -> Utf8PathBuf {
         self.run().join("supervisor.sock")
-    }
-
-    pub fn lock(&self) -> Utf8PathBuf {
-        self.run().join("supervisor.lock")
     }
 
     /// Returns the file that the supervisor writes its stderr to.

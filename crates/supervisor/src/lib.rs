@@ -10,7 +10,7 @@
 //!         └──────────────▶  journal's files  ◀─────────┘
 //! ```
 //!
-//! `supervise` is the process; it serves one daemon at a time and goes on without any. What a
+//! [`supervise`] is the process; it serves one daemon at a time and goes on without any. What a
 //! daemon has to know after it was away is in the attempts that [`Supervisor::attempts`] lists.
 //!
 //! The supervisor knows nothing of what an operation means: what is to be run comes with a
@@ -22,12 +22,14 @@ mod home;
 mod message;
 mod news;
 mod refusal;
+mod server;
 mod words;
 
 pub use client::{CallError, ConnectError, Events, Kept, Launch, Leave, Supervisor};
 pub use home::Home;
 pub use news::Event;
 pub use refusal::{Refusal, Refused};
+pub use server::{Config, SuperviseError, supervise};
 pub use words::{
     Attempt, CancelOrder, Exited, Greeting, Limits, Mode, Opened, Place, Process, Spawn, Tail,
     Written,

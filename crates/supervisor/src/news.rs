@@ -1,7 +1,7 @@
 //! What the supervisor tells without being asked, merged while nobody listens.
 //!
 //! The same on both ends of the socket: who tells never waits, and what waits to be heard is
-//! bounded by the number of attempts.
+//! bounded by the number of attempts: who does not listen starts no more of them.
 
 use std::{
     collections::{BTreeMap, VecDeque},

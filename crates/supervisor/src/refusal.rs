@@ -1,5 +1,8 @@
 //! Why the supervisor does not do what it is asked.
 
+use std::error::Error as _;
+
+use waggoner_journal::Refused as Unwritten;
 use waggoner_proto::supervisor::v1 as pb;
 
 /// The supervisor's no. Nothing was changed.
@@ -95,5 +98,22 @@ impl Refused {
             Ok(pb::Refusal::Invalid | pb::Refusal::Unspecified) | Err(_) => Refusal::Invalid,
         };
         Self { refusal, message }
+    }
+}
+
+impl From<Unwritten> for Refused {
+    fn from(unwritten: Unwritten) -> Self {
+        let refusal = match &unwritten {
+            Unwritten::Unknown => Refusal::Unknown,
+            Unwritten::Known { epoch } => Refusal::Known { epoch: *epoch },
+            Unwritten::StaleEpoch { newest } => Refusal::StaleEpoch { newest: *newest },
+            Unwritten::Ended(_) => Refusal::Ended,
+            Unwritten::OverQuota => Refusal::OverQuota,
+            Unwritten::Full => Refusal::Full,
+            Unwritten::TooLarge { .. } => Refusal::Invalid,
+            Unwritten::Io(_) | Unwritten::Stopped => Refusal::Io,
+        };
+        let source = unwritten.source().map(|source| format!(": {source}")).unwrap_or_default();
+        Self::new(refusal, format!("{unwritten}{source}"))
     }
 }

@@ -7,7 +7,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use tokio::{
     net::UnixStream,
     process::Child,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tracing::info;
 
@@ -18,7 +18,7 @@ use crate::{
     words::Greeting,
 };
 
-/// How a supervisor is started: a program that calls `supervise`.
+/// How a supervisor is started: a program that calls [`supervise`](crate::supervise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
     pub program: Utf8PathBuf,
@@ -56,6 +56,9 @@ pub enum ConnectError {
 /// How long a supervisor may take from its start to its first word: it reads its journal first.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How long a supervisor that listens may take to greet.
+const GREETING: Duration = Duration::from_secs(20);
+
 /// How often one is started that ends before it answers. Its predecessor may hold the lock for a
 /// moment while it is leaving.
 const STARTS: u32 = 5;
@@ -77,11 +80,12 @@ impl Supervisor {
         let socket = home.socket();
         let fail = |source| ConnectError::Connect { socket: socket.clone(), source };
         let stream = UnixStream::connect(&socket).await.map_err(fail)?;
-        match Self::greet(stream).await {
-            Ok(connected) => Ok(connected),
-            Err(CallError::Refused(refused)) => Err(ConnectError::Refused(refused)),
+        match timeout(GREETING, Self::greet(stream)).await {
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(CallError::Refused(refused))) => Err(ConnectError::Refused(refused)),
             // It was about to end.
-            Err(CallError::Lost) => Err(fail(io::ErrorKind::ConnectionReset.into())),
+            Ok(Err(CallError::Lost)) => Err(fail(io::ErrorKind::ConnectionReset.into())),
+            Err(_) => Err(fail(io::ErrorKind::TimedOut.into())),
         }
     }
 

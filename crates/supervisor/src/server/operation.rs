@@ -1,0 +1,236 @@
+//! The process of one attempt, from its birth to the note that tells how it ended.
+
+use std::{error::Error as _, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use prost::Message as _;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{error, info, warn};
+use waggoner_journal::{Class, Refused as Unwritten, Write};
+use waggoner_process::{Child, Output, SpawnError};
+use waggoner_task::CancellationToken;
+use waggoner_types::{Body, Exit};
+
+use crate::{
+    message::to_exited,
+    news::Event,
+    refusal::{Refusal, Refused},
+    server::{
+        attempt::{Attempt, Life},
+        birth::{self, Slot},
+        house::House,
+        limits::{Course, Verdict, judge},
+        pump::Pump,
+    },
+    words::{CancelOrder, Exited, Limits, Spawn},
+};
+
+/// A process that was started.
+pub(super) struct Operation {
+    house: Arc<House>,
+    attempt: Arc<Attempt>,
+    spawn: Spawn,
+    child: Child,
+    output: Output,
+    began: Instant,
+}
+
+/// What came of the order to start one.
+pub(super) enum Started {
+    Now(i32, Box<Operation>),
+    Before(i32),
+}
+
+/// How long the rest of the output of a leader that even a kill did not end is waited for.
+const ABANDON: Duration = Duration::from_secs(15);
+
+/// Starts the process of an attempt, unless it has had one.
+///
+/// That it may be started is written down for good before it is: whatever happens in between, it
+/// is never started a second time.
+pub(super) async fn start(
+    house: &Arc<House>,
+    attempt: Arc<Attempt>,
+    spawn: Spawn,
+) -> Result<Started, Refused> {
+    let turn = attempt.turn.lock().await;
+    match attempt.life() {
+        Life::Open => {}
+        Life::Running { pid } | Life::Spent { pid: Some(pid) } => return Ok(Started::Before(pid)),
+        Life::Begun | Life::Spent { pid: None } => {
+            let message = "the attempt's process was, or may have been, started before";
+            return Err(Refused::new(Refusal::Spent, message));
+        }
+    }
+    if house.is_leaving() {
+        return Err(Refused::new(Refusal::Leaving, "the supervisor is about to end"));
+    }
+    if attempt.is_ordered() {
+        return Err(Refused::new(Refusal::Cancelled, "the attempt was cancelled"));
+    }
+    let birth = birth::announce(house, attempt.id);
+    let slot = Slot::Birth.number();
+    let note = birth.note(house, None).encode_to_vec();
+    let write = Write::Note { attempt: attempt.id, slot, bytes: note.into() };
+    // From here on the supervisor does not end by itself.
+    attempt.live(Life::Begun);
+    if let Err(error) = house.write(write, true).await {
+        attempt.live(Life::Open);
+        return Err(error.into());
+    }
+    let process = waggoner_process::Spawn {
+        args: spawn.args.clone(),
+        env: spawn.env.clone(),
+        mark: Some(birth.mark.clone()),
+        cgroup: birth.cgroup.clone(),
+        linger: spawn.limits.linger.unwrap_or(house.linger),
+        ..waggoner_process::Spawn::new(&spawn.program, &spawn.cwd)
+    };
+    let (child, output) = match process.start().await {
+        Ok(started) => started,
+        Err(error) => {
+            // Nothing runs, so that another may be tried.
+            house.note(attempt.id, slot, Vec::new(), false).await.ok();
+            attempt.live(Life::Open);
+            return Err(Refused::new(Refusal::NotStarted, sentence(&error)));
+        }
+    };
+    let (pid, began) = (child.id(), Instant::now());
+    attempt.hear();
+    attempt.live(Life::Running { pid });
+    drop(turn);
+    let note = birth.note(house, Some(child.proof())).encode_to_vec();
+    let body = Body::ProcessStarted { pid: pid.unsigned_abs() };
+    let told = async {
+        house.note(attempt.id, slot, note, false).await?;
+        house.append(&attempt, Class::Kept, body).await.map(drop)
+    };
+    if let Err(error) = told.await {
+        warn!(%error, attempt = %attempt.id, "the start of a process is not on record");
+    }
+    info!(attempt = %attempt.id, pid, "process started");
+    let house = Arc::clone(house);
+    let operation = Operation { house, attempt, spawn, child, output, began };
+    Ok(Started::Now(pid, Box::new(operation)))
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// Sees the process to its end, and writes down how it ended.
+    ///
+    /// What it has started and left behind lives on when it exits by itself: starting a daemon is
+    /// a thing that operations do. When it is ended, all its family is.
+    pub(super) async fn run(self) {
+        let Self { house, attempt, spawn, child, mut output, began } = self;
+        let stopped = CancellationToken::new();
+        let modes = (spawn.stdout, spawn.stderr);
+        let mut pump = Pump::new(&house, &attempt, modes, stopped.clone());
+        let seeing = See { house: &house, attempt: &attempt, child: &child, limits: &spawn.limits };
+        let carry = async {
+            tokio::select! {
+                () = pump.run(&mut output) => output.is_cut(),
+                () = async { stopped.cancelled().await; sleep(ABANDON).await } => true,
+            }
+        };
+        let ((exit, left), cut) = tokio::join!(seeing.end(began, &stopped), carry);
+        let heard = pump.finish(cut).await;
+        let exited = Exited {
+            exit,
+            stdout: heard.stdout,
+            stderr: heard.stderr,
+            cut: heard.cut,
+            left,
+            time: Timestamp::now(),
+        };
+        // Before the note: who hears of the end may look for what is left.
+        let pid = child.id();
+        drop((child, output));
+        settle(&house, &attempt, Some(pid), exited).await;
+    }
+}
+
+/// Writes down how a process ended, and tells.
+pub(super) async fn settle(house: &House, attempt: &Attempt, pid: Option<i32>, exited: Exited) {
+    let note = to_exited(&exited).encode_to_vec();
+    match house.note(attempt.id, Slot::Exited.number(), note, true).await {
+        // The outcome of one that the daemon has given up is there already.
+        Ok(()) | Err(Unwritten::Ended(_)) => {}
+        Err(error) => {
+            error!(%error, attempt = %attempt.id, "the end of a process is not on record");
+        }
+    }
+    info!(attempt = %attempt.id, exit = ?exited.exit, "process ended");
+    attempt.live(Life::Spent { pid });
+    house.tell(Event::Ended { attempt: attempt.id, exited, last: attempt.last() });
+    house.forget(attempt);
+    house.settled();
+}
+
+/// Who watches over one process.
+struct See<'a> {
+    house: &'a House,
+    attempt: &'a Attempt,
+    child: &'a Child,
+    limits: &'a Limits,
+}
+
+// === impl See ===
+
+impl See<'_> {
+    /// Waits for the end of the process, or brings it about. Returns who is left of the family.
+    async fn end(&self, began: Instant, stopped: &CancellationToken) -> (Exit, Vec<i32>) {
+        let mut unlinked = self.house.unlinked.subscribe();
+        let (exit, grace) = loop {
+            let since = *unlinked.borrow_and_update();
+            let course = Course { began, heard: self.attempt.heard(), unlinked: since };
+            let until = match judge(self.limits, &course, Instant::now()) {
+                Verdict::Over(exit) => break (exit, self.limits.grace),
+                Verdict::Until(until) => until,
+            };
+            tokio::select! {
+                biased;
+                exit = self.child.wait() => return (self.own(exit), Vec::new()),
+                CancelOrder { kill, .. } = self.attempt.ordered() => {
+                    break (Exit::Cancelled, if kill { Duration::ZERO } else { self.limits.grace });
+                }
+                changed = unlinked.changed() => changed.expect("the house outlives us"),
+                () = reached(until) => {}
+            }
+        };
+        info!(attempt = %self.attempt.id, why = ?exit, "ending a process");
+        let ended = tokio::select! {
+            ended = self.child.stop(grace) => ended,
+            () = self.attempt.killed(), if !grace.is_zero() => {
+                self.child.stop(Duration::ZERO).await
+            }
+        };
+        stopped.cancel();
+        if !ended.left.is_empty() {
+            warn!(attempt = %self.attempt.id, pids = ?ended.left, "processes cannot be ended");
+        }
+        (exit, ended.left)
+    }
+
+    /// How it ended by itself.
+    fn own(&self, exit: waggoner_process::Exit) -> Exit {
+        match exit {
+            _ if self.child.lacked_memory() => Exit::OutOfMemory,
+            waggoner_process::Exit::Code(code) => Exit::Code(code),
+            waggoner_process::Exit::Signal(signal) => Exit::Signal(signal),
+            waggoner_process::Exit::Lost => Exit::Lost,
+        }
+    }
+}
+
+async fn reached(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn sentence(error: &SpawnError) -> String {
+    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{source}")
+}

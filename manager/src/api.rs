@@ -35,6 +35,7 @@ mod enrolment;
 mod events;
 mod executions;
 mod fleet;
+mod looks;
 mod node_instances;
 mod plugins;
 mod refusals;

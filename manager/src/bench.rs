@@ -154,13 +154,7 @@ impl Dispatcher {
             plan: plan.clone(),
             instances: Vec::new(),
         };
-        let asked = Asked {
-            tenant: tenant(),
-            deployment: deployment.id.clone(),
-            workflow: NAME.to_owned(),
-            parameters: Map::new(),
-            allow_custom_parameters: false,
-        };
+        let asked = Asked::new(tenant(), deployment.id.clone(), NAME);
         let id = ExecutionId(Uuid::now_v7());
         let execution = Execution {
             status: ExecutionStatus::Started,
@@ -221,7 +215,7 @@ impl Bench {
                     self.step(task, state, event, None).await.await?;
                     return Ok(outcome);
                 }
-                Happening::Cancel { .. } => {}
+                Happening::Cancel { .. } | Happening::Look { .. } => {}
             }
         }
         Err("the attempt was dropped before its end".into())

@@ -36,6 +36,30 @@ pub struct Config {
     #[arg(long, default_value_t = 15)]
     pub task_retry_interval_secs: u32,
 
+    /// How many operations may run at a time, of all executions together.
+    #[arg(long, default_value_t = 1000)]
+    pub operations: usize,
+
+    /// How many operations of one deployment may run at a time.
+    #[arg(long, default_value_t = 256)]
+    pub operations_per_deployment: usize,
+
+    /// How often the whole life of a node instance is tried again; -1 for ever.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub subgraph_retries: i64,
+
+    /// How many seconds after the first failure operations that do not depend on it still start.
+    #[arg(long, default_value_t = 600)]
+    pub wait_after_fail_secs: u32,
+
+    /// What the interval between two tries of an operation is multiplied with after each.
+    #[arg(long, default_value_t = 1.0)]
+    pub retry_backoff: f64,
+
+    /// By which part of itself an interval is at most longer or shorter, from 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    pub retry_jitter: f64,
+
     /// A variable that central operations get in their environment, such as a proxy's address.
     /// Operations of a host get those of `agent_config.env` of its node.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]

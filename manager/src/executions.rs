@@ -1,9 +1,10 @@
 //! Executions: one actor each, which turns the engine's wishes into operations on agents.
 //!
 //! ```text
-//!  start ─▶ actor ── event ──▶ engine ── effects ──▶ one transaction ──▶ dispatch ─┐
-//!             ▲                                                                    │
-//!             └──────────── started, ended ◀── attempt: one conversation ◀─────────┘
+//!  start ──▶ actor ── event ──▶ engine ── effects ──▶ one transaction ──▶ dispatch ─┐
+//!    │         ▲                                                                    │
+//!    ▼         └──────────── started, ended ◀── attempt: one conversation ◀─────────┘
+//!  queue, schedule ─▶ begun when their turn or their time has come
 //! ```
 
 use std::{
@@ -11,14 +12,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tracing::{error, info};
-use uuid::Uuid;
-use waggoner_engine::{Event, Execution as Engine, Refusal, Row, Start, TaskNumber};
-use waggoner_store::execution::{Execution, NewExecution};
-use waggoner_types::{CancelMode, Chain, DeploymentId, ExecutionId, ExecutionStatus, TenantName};
+use waggoner_engine::{Event, Execution as Engine, Row, TaskNumber};
+use waggoner_store::execution::Execution;
+use waggoner_types::{CancelMode, Chain, ExecutionId, ExecutionStatus};
 use waggoner_wire::{Reason, Refused};
 
 use crate::{api::refused, home::Home};
@@ -26,126 +24,84 @@ use crate::{api::refused, home::Home};
 pub(crate) mod actor;
 pub(crate) mod answers;
 pub(crate) mod attempt;
+pub(crate) mod attempts;
+mod availability;
 mod built_in;
+mod cancel;
 pub(crate) mod context;
 pub(crate) mod conversation;
 pub(crate) mod evaluate;
+mod kept;
+mod look;
+mod modify;
 mod outcome;
 mod policy;
 pub(crate) mod prepare;
 mod rest;
+mod resume;
 mod shapes;
+mod slots;
 mod stage;
+mod start;
+mod turn;
+mod update;
+pub(crate) mod waiting;
 
+pub(crate) use cancel::cancel;
+pub(crate) use conversation::lost;
 pub(crate) use evaluate::outputs;
+pub(crate) use look::{Depth, Looked, Wait, Why, look};
+pub(crate) use outcome::told;
+pub(crate) use resume::resume;
 pub(crate) use stage::Stage;
+pub(crate) use start::{Asked, When, start};
+pub(crate) use update::{UpdateAsked, Updated, update};
 
 use actor::{Actor, Happening};
+use attempts::{Attempts, OnAgents};
+use kept::Kept;
+use slots::Slots;
+use start::not_accepted;
 
 /// How many happenings may wait for an execution's actor: each attempt in flight tells two.
 const WAITING: usize = 1024;
 
 /// The executions that run now, and how to reach them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Executions {
     running: Mutex<HashMap<ExecutionId, mpsc::Sender<Happening>>>,
-}
-
-/// What is asked of a deployment.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    pub(crate) tenant: TenantName,
-    pub(crate) deployment: DeploymentId,
-    pub(crate) workflow: String,
-    pub(crate) parameters: Map<String, Value>,
-    pub(crate) allow_custom_parameters: bool,
-}
-
-/// Starts a workflow. It is stored, and then its first turn is taken.
-pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, Refused> {
-    let id = ExecutionId(Uuid::now_v7());
-    let stage = Stage::load(home, &asked, id).await?;
-    let instances = stage.instances(home).await?;
-    let start = Start {
-        workflow: asked.workflow.clone(),
-        parameters: asked.parameters.clone(),
-        allow_custom_parameters: asked.allow_custom_parameters,
-        instances: instances.iter().map(shapes::plan_instance).collect(),
-        modification: None,
-        update: None,
-        settings: home.settings.clone(),
-    };
-    let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;
-    let settings = serde_json::json!({ "start": start });
-    let now = Timestamp::now();
-    let execution = Execution {
-        parameters: Value::Object(asked.parameters),
-        ..Execution::new(id, asked.tenant, asked.deployment, asked.workflow, now)
-    };
-    let new = NewExecution::new(execution, settings);
-    let execution = home.store.create_execution(new).await.map_err(refused)?;
-    run(home, stage, engine, Event::Started, HashSet::new());
-    Ok(execution)
-}
-
-/// Asks a running execution to end.
-pub(crate) async fn cancel(
-    home: &Arc<Home>,
-    tenant: TenantName,
-    id: ExecutionId,
-    mode: CancelMode,
-) -> Result<Execution, Refused> {
-    let execution = home.store.execution(tenant.clone(), id).await.map_err(refused)?;
-    let ended = |status: ExecutionStatus| {
-        let why = format!("failed to cancel execution `{id}`: it has ended already, {status}");
-        Refused::new(Reason::ExecutionEnded, why)
-    };
-    if execution.status.is_end() {
-        return Err(ended(execution.status));
-    }
-    let handle = home.executions.running().get(&id).cloned();
-    let (stored, is_stored) = oneshot::channel();
-    let told = match handle {
-        Some(handle) => handle.send(Happening::Cancel { mode, stored }).await.is_ok(),
-        None => false,
-    };
-    // An order is acknowledged once it survives us.
-    let told = told && is_stored.await.is_ok();
-    let execution = home.store.execution(tenant, id).await.map_err(refused)?;
-    match (told, execution.status.is_end()) {
-        (true, _) => Ok(execution),
-        (false, true) => Err(ended(execution.status)),
-        (false, false) => {
-            let why = format!("failed to cancel execution `{id}`: it is just starting; try again");
-            Err(Refused::new(Reason::Unavailable, why))
-        }
-    }
+    attempts: Arc<dyn Attempts>,
+    slots: Arc<Slots>,
+    /// Told when an execution is scheduled.
+    scheduled: Notify,
 }
 
 /// Goes on with the executions that had not ended when the manager did.
 pub(crate) async fn restore(home: &Arc<Home>) -> Result<(), waggoner_store::Error> {
+    let mut queues = HashSet::new();
     for execution in home.store.open_executions().await? {
         let id = execution.id;
-        if let Err(refusal) = resume(home, execution).await {
-            error!(execution = %id, why = refusal.message, "failed to go on with an execution");
+        match execution.status {
+            ExecutionStatus::Scheduled => {}
+            ExecutionStatus::Queued => {
+                queues.insert((execution.tenant, execution.deployment_id));
+            }
+            _ => {
+                if let Err(refusal) = go_on(home, &execution).await {
+                    error!(execution = %id, why = refusal.message, "failed to go on with it");
+                }
+            }
         }
+    }
+    for (tenant, deployment) in queues {
+        waiting::begin_next(home, &tenant, &deployment).await;
     }
     Ok(())
 }
 
-async fn resume(home: &Arc<Home>, execution: Execution) -> Result<(), Refused> {
-    let mut settings = home.store.execution_settings(execution.id).await.map_err(refused)?;
-    let start: Start = serde_json::from_value(settings["start"].take())
-        .map_err(|error| Refused::new(Reason::Internal, format!("its start: {error}")))?;
-    let asked = Asked {
-        tenant: execution.tenant.clone(),
-        deployment: execution.deployment_id.clone(),
-        workflow: execution.workflow_id.clone(),
-        parameters: start.parameters.clone(),
-        allow_custom_parameters: start.allow_custom_parameters,
-    };
-    let stage = Stage::load(home, &asked, execution.id).await?;
-    let tasks = home.store.tasks(execution.id).await.map_err(refused)?;
+async fn go_on(home: &Arc<Home>, execution: &Execution) -> Result<(), Refused> {
+    let kept = Kept::load(home, execution.id).await?;
+    let stage = Stage::load(home, &kept.asked(execution), execution.id).await?;
     let plan = Arc::clone(&stage.plan);
     let cancelling = match execution.status {
         ExecutionStatus::Cancelling => Some(CancelMode::Cancel),
@@ -155,53 +111,69 @@ async fn resume(home: &Arc<Home>, execution: Execution) -> Result<(), Refused> {
     };
     let mut ended = HashSet::new();
     let (engine, event) = if execution.status == ExecutionStatus::Pending {
-        (Engine::start(plan, &start).map_err(not_accepted)?, Event::Started)
+        (Engine::start(plan, &kept.start).map_err(not_accepted)?, Event::Started)
     } else {
-        let rows = tasks.into_iter().map(|task| serde_json::from_value::<Row>(task.state));
-        let rows: Vec<Row> = rows
-            .collect::<Result<_, _>>()
-            .map_err(|error| Refused::new(Reason::Internal, format!("its tasks: {error}")))?;
-        ended.extend(rows.iter().filter(|row| row.state.is_end()).map(|row| row.task));
-        (Engine::restore(plan, &start, rows).map_err(not_accepted)?, Event::Restored { cancelling })
+        let rows = rows(home, execution.id).await?;
+        ended.extend(ended_of(&rows));
+        let engine = Engine::restore(plan, &kept.start, rows).map_err(not_accepted)?;
+        (engine, Event::Restored { cancelling })
     };
     info!(execution = %execution.id, "going on with an execution");
-    run(home, stage, engine, event, ended);
+    let actor = Actor::new(home, stage, engine, kept.endings(), execution.priority, ended);
+    run(home, execution, actor, vec![event]);
     Ok(())
 }
 
-fn run(home: &Arc<Home>, stage: Stage, engine: Engine, first: Event, ended: HashSet<TaskNumber>) {
-    let (happenings, inbox) = mpsc::channel(WAITING);
-    let id = stage.scene.execution;
-    home.executions.running().insert(id, happenings.clone());
-    let actor = Actor::new(Arc::clone(home), Arc::new(stage), engine, happenings, inbox, ended);
+/// Reads the rows of an execution's tasks.
+async fn rows(home: &Home, id: ExecutionId) -> Result<Vec<Row>, Refused> {
+    let tasks = home.store.tasks(id).await.map_err(refused)?;
+    let rows = tasks.into_iter().map(|task| serde_json::from_value::<Row>(task.state));
+    rows.collect::<Result<_, _>>()
+        .map_err(|error| Refused::new(Reason::Internal, format!("the tasks of `{id}`: {error}")))
+}
+
+fn ended_of(rows: &[Row]) -> impl Iterator<Item = TaskNumber> {
+    rows.iter().filter(|row| row.state.is_end()).map(|row| row.task)
+}
+
+/// Lets an execution's actor run. `events` are its first turn, unless that was taken already.
+fn run(home: &Arc<Home>, execution: &Execution, actor: Actor, events: Vec<Event>) {
+    let id = execution.id;
+    let (tenant, deployment) = (execution.tenant.clone(), execution.deployment_id.clone());
+    home.executions.running().insert(id, actor.handle());
     let at_home = Arc::clone(home);
     home.tasks.spawn("execution", async move {
-        let run = actor.run(first).await;
+        let run = actor.run(events).await;
         at_home.executions.running().remove(&id);
-        if let Err(error) = run {
-            error!(execution = %id, error = %Chain(&error), "an execution stopped");
+        match run {
+            Ok(()) => waiting::begin_next(&at_home, &tenant, &deployment).await,
+            Err(error) => error!(execution = %id, error = %Chain(&error), "an execution stopped"),
         }
     });
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn not_accepted(refusal: Refusal) -> Refused {
-    let reason = match refusal {
-        Refusal::UnknownWorkflow { .. } | Refusal::NotBuiltIn { .. } => Reason::UnknownWorkflow,
-        Refusal::UnknownParameter { .. }
-        | Refusal::MissingParameters { .. }
-        | Refusal::WrongType { .. }
-        | Refusal::Unknown { .. }
-        | Refusal::FixedInput { .. } => Reason::InvalidParameters,
-        Refusal::Impossible { .. } | Refusal::Cycle { .. } | Refusal::NotResumable { .. } => {
-            Reason::WorkflowUnavailable
-        }
-        Refusal::Inconsistent(_) => Reason::Internal,
-    };
-    Refused::new(reason, refusal.to_string())
-}
+// === impl Executions ===
 
 impl Executions {
+    /// Operations are run by agents, so many of them at a time.
+    pub(crate) fn on_agents(operations: usize) -> Self {
+        Self::new(Arc::new(OnAgents), operations)
+    }
+
+    /// Operations are run by `attempts`, `operations` of them at a time.
+    pub(crate) fn new(attempts: Arc<dyn Attempts>, operations: usize) -> Self {
+        Self {
+            running: Mutex::default(),
+            attempts,
+            slots: Arc::new(Slots::new(operations)),
+            scheduled: Notify::new(),
+        }
+    }
+
+    fn handle(&self, id: ExecutionId) -> Option<mpsc::Sender<Happening>> {
+        self.running().get(&id).cloned()
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<ExecutionId, mpsc::Sender<Happening>>> {
         // A panic while it was held left the map whole: each change is one call.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)

@@ -54,13 +54,14 @@ impl Home {
         data_dir: Utf8PathBuf,
         heartbeat: Duration,
         settings: waggoner_engine::Settings,
+        executions: Executions,
         execution_env: Vec<(String, String)>,
         started_at: Timestamp,
     ) -> Self {
         Self {
             store,
             fleet: Fleet::default(),
-            executions: Executions::default(),
+            executions,
             ca,
             credentials,
             denied: Mutex::new(denied.into_iter().collect()),

@@ -65,12 +65,31 @@ impl Manager {
         let settings = waggoner_engine::Settings {
             task_retries: config.task_retries,
             task_retry_interval: SignedDuration::from_secs(config.task_retry_interval_secs.into()),
+            retry_backoff: waggoner_engine::Backoff {
+                factor: config.retry_backoff,
+                jitter: config.retry_jitter,
+                ..waggoner_engine::Backoff::default()
+            },
+            subgraph_retries: config.subgraph_retries,
+            max_in_flight: config.operations_per_deployment,
+            wait_after_fail: SignedDuration::from_secs(config.wait_after_fail_secs.into()),
             ..waggoner_engine::Settings::default()
         };
         let heartbeat = Duration::from_secs(config.heartbeat_secs.max(1));
+        let executions = executions::Executions::on_agents(config.operations);
         let env = config.execution_env;
-        let home =
-            Home::new(store, ca, credentials, denied, data_dir, heartbeat, settings, env, now);
+        let home = Home::new(
+            store,
+            ca,
+            credentials,
+            denied,
+            data_dir,
+            heartbeat,
+            settings,
+            executions,
+            env,
+            now,
+        );
         let grace = Duration::from_secs(config.stop_grace_secs);
         Ok(Self { home: Arc::new(home), listener, address, grace })
     }
@@ -88,6 +107,8 @@ impl Manager {
 
         let mut group = Group::default();
         group.spawn("doors", doors::serve(Arc::clone(&home), listener, group.token()));
+        let schedule = executions::waiting::keep_time(Arc::clone(&home), group.token());
+        group.spawn("schedule", schedule);
         group.spawn("upkeep", fleet::upkeep(Arc::clone(&home), group.token()));
         info!(%address, data_dir = %home.data_dir, "ready");
         ready(address);

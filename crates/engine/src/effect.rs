@@ -101,7 +101,10 @@ pub enum Side {
 pub struct Told {
     pub event_type: EventType,
     pub message: String,
+    /// The source of the relationship, where it is about a relationship operation.
     pub instance: Option<String>,
+    /// The target of the relationship, where it is about a relationship operation.
+    pub target: Option<String>,
     /// The full name of the operation.
     pub operation: Option<String>,
     pub task: Option<TaskNumber>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use waggoner_types::plan::Executor;
 
 use crate::{
     Execution, RelationshipContext, TaskNumber, TaskState,
@@ -20,6 +21,11 @@ pub struct Explanation {
 pub struct Line {
     pub task: TaskNumber,
     pub instance: String,
+    pub node: String,
+    /// The host of the instance, where it has one.
+    pub host: Option<String>,
+    /// `HostAgent` or `CentralDeploymentAgent`.
+    pub executor: Executor,
     pub operation: String,
     /// There for relationship operations.
     pub relationship: Option<RelationshipContext>,
@@ -93,6 +99,9 @@ impl Execution {
             lines.push(Line {
                 task: self.graph().task(task).number,
                 instance: self.world().instance(call.instance).id.clone(),
+                node: self.world().node(call.instance).id.clone(),
+                host: self.world().instance(call.instance).host.clone(),
+                executor: call.executor(call.operation(self.world()), self.world()),
                 operation: call.name.clone().into_owned(),
                 relationship: call.relationship(self.world()),
                 retry_number: call.retry_number,

@@ -231,6 +231,8 @@ impl Workflow {
     pub(crate) fn modification_end(&self, is_well: bool) -> Option<ModificationEnd> {
         match self {
             Self::Scale(scale) => scale.modification_end(is_well),
+            // One that fails stays as it is: the next one, or resuming it, goes on from there.
+            Self::Update(_) => is_well.then_some(ModificationEnd::Finish),
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ pub(crate) use self::{
     blueprints::{Blueprints, Local},
     catalog::{Pack, Plugins, WagonFiles},
     journey::{Down, Up},
-    runs::{Deployments, Events, Executions, Level, NodeInstances, Values},
+    runs::{Deployments, Events, Executions, Level, NodeInstances, Update, Values},
 };
 
 const EXIT_CODES: &str = "\

@@ -21,6 +21,12 @@ pub enum InputsError {
     NoMapping(Utf8PathBuf),
     #[error("failed to read the input `{0}`: it is not of the form NAME=VALUE")]
     NoEquals(String),
+    #[error("failed to read the time `{given}`: it is not of a form such as 2026-11-22T18:00:00Z")]
+    Time {
+        given: String,
+        #[source]
+        source: jiff::Error,
+    },
     #[error("failed to read the value of the input `{name}`")]
     Value {
         name: String,

@@ -18,6 +18,7 @@ mod profile;
 mod record;
 mod site;
 mod source;
+mod task_graph;
 mod ui;
 
 pub use self::{

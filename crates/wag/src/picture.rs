@@ -13,6 +13,8 @@ mod layout;
 mod svg;
 mod text;
 
+pub(crate) use self::svg::escaped;
+
 /// The nodes of a plan.
 #[derive(Debug)]
 pub(crate) struct Picture {

@@ -11,13 +11,17 @@ use crate::ui::Clock;
 
 mod admin;
 mod catalog;
+mod changes;
 mod local;
 mod runs;
+mod waits;
 
 pub(crate) use self::{
     admin::{join_token, status, token_made},
+    changes::{changed, changes},
     local::{PlannedNode, finding, told},
     runs::{event, is_ended, outcome, outputs},
+    waits::explanation,
 };
 
 /// A thing that can be shown.

@@ -1,21 +1,29 @@
 //! `DeploymentService`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 use tonic::{Request, Response, Status};
+use waggoner_engine::Update;
 use waggoner_proto::v1::{
     CreateDeploymentRequest, CreateDeploymentResponse, DeleteDeploymentRequest,
-    DeleteDeploymentResponse, Deployment, GetDeploymentOutputsRequest,
+    DeleteDeploymentResponse, Deployment, DeploymentChanges, GetDeploymentOutputsRequest,
     GetDeploymentOutputsResponse, GetDeploymentRequest, GetDeploymentResponse,
-    ListDeploymentsRequest, ListDeploymentsResponse, deployment_service_server::DeploymentService,
+    ListDeploymentsRequest, ListDeploymentsResponse, UpdateDeploymentRequest,
+    UpdateDeploymentResponse, deployment_service_server::DeploymentService,
 };
 use waggoner_store::{Deletion, PageRequest, deployment};
 use waggoner_types::{BlueprintId, DeploymentId};
 use waggoner_wire::{At as _, timestamp};
 
 use crate::{
-    api::{Api, executions::object, refused},
-    catalog::deployments,
-    executions::outputs,
+    api::{
+        Api,
+        executions::{self as shown, object},
+        refused,
+    },
+    catalog::deployments::{self, Attempt},
+    executions::{self, UpdateAsked, Updated, outputs},
 };
 
 #[tonic::async_trait]
@@ -32,7 +40,8 @@ impl DeploymentService for Api {
         self.once(&tenant, "CreateDeployment", &request.request_id, &request, async {
             let store = &self.home.store;
             let (own, asked) = (tenant.clone(), id.clone());
-            let new = deployments::plan(&self.home, own, asked, blueprint, inputs).await?;
+            let new = deployments::plan(&self.home, Attempt::Create, own, asked, blueprint, inputs)
+                .await?;
             store.create_deployment(new).await.map_err(refused)?;
             let created = store.deployment(tenant.clone(), id).await.map_err(refused)?;
             Ok(CreateDeploymentResponse { deployment: Some(message(created)) })
@@ -85,6 +94,45 @@ impl DeploymentService for Api {
         .await
     }
 
+    async fn update_deployment(
+        &self,
+        request: Request<UpdateDeploymentRequest>,
+    ) -> Result<Response<UpdateDeploymentResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let request = request.into_inner();
+        let flags = [
+            ("skip_install", request.skip_install),
+            ("skip_uninstall", request.skip_uninstall),
+            ("skip_reinstall", request.skip_reinstall),
+            ("skip_drift_check", request.skip_drift_check),
+            ("ignore_failure", request.ignore_failure),
+            ("install_first", request.install_first),
+        ];
+        let set = flags.into_iter().filter(|(_, is_set)| *is_set);
+        let asked = UpdateAsked {
+            tenant: tenant.clone(),
+            deployment: request.id.parse().at("id")?,
+            blueprint: match request.blueprint_id.as_str() {
+                "" => None,
+                id => Some(id.parse().at("blueprint_id")?),
+            },
+            inputs: object(&request.inputs_json, "inputs_json")?,
+            reinstall: request.reinstall_node_instances.clone(),
+            parameters: set.map(|(name, is_set)| (name.to_owned(), is_set.into())).collect(),
+            force: request.force,
+            preview: request.preview,
+        };
+        self.once(&tenant, "UpdateDeployment", &request.request_id, &request, async {
+            let Updated { execution, update } =
+                Box::pin(executions::update(&self.home, asked)).await?;
+            Ok(UpdateDeploymentResponse {
+                execution: execution.map(shown::message),
+                changes: Some(changes(update)),
+            })
+        })
+        .await
+    }
+
     async fn get_deployment_outputs(
         &self,
         request: Request<GetDeploymentOutputsRequest>,
@@ -96,6 +144,24 @@ impl DeploymentService for Api {
             outputs_json: Value::Object(outputs).to_string(),
             capabilities_json: Value::Object(capabilities).to_string(),
         }))
+    }
+}
+
+fn changes(update: Update) -> DeploymentChanges {
+    let Update { added, removed, extended, reduced, changed, reinstall } = update;
+    let edges = |edges: BTreeMap<String, BTreeSet<String>>| {
+        let edge = |(source, targets): (String, BTreeSet<String>)| {
+            targets.into_iter().map(move |target| format!("{source}->{target}"))
+        };
+        edges.into_iter().flat_map(edge).collect()
+    };
+    DeploymentChanges {
+        added,
+        removed,
+        changed,
+        reinstalled: reinstall,
+        extended: edges(extended),
+        reduced: edges(reduced),
     }
 }
 

@@ -2,20 +2,25 @@
 
 use serde_json::{Map, Value};
 use tonic::{Request, Response, Status};
+use waggoner_engine::Resume;
 use waggoner_proto::v1::{
     CancelExecutionRequest, CancelExecutionResponse, CancelMode as Mode, Execution,
-    ExecutionStatus as Shown, GetExecutionRequest, GetExecutionResponse, ListExecutionsRequest,
-    ListExecutionsResponse, StartExecutionRequest, StartExecutionResponse,
-    execution_service_server::ExecutionService,
+    ExecutionStatus as Shown, ExplainExecutionRequest, ExplainExecutionResponse,
+    GetExecutionGraphRequest, GetExecutionGraphResponse, GetExecutionRequest, GetExecutionResponse,
+    ListExecutionsRequest, ListExecutionsResponse, ResumeExecutionRequest, ResumeExecutionResponse,
+    StartExecutionRequest, StartExecutionResponse, execution_service_server::ExecutionService,
 };
 use waggoner_store::{PageRequest, execution};
 use waggoner_types::{CancelMode, ExecutionStatus};
-use waggoner_wire::{At as _, Refused, timestamp};
+use waggoner_wire::{At as _, Reason, Refused, timestamp};
 
 use crate::{
-    api::{Api, refused},
-    executions::{self, Asked},
+    api::{Api, looks, refused},
+    executions::{self, Asked, Depth, When},
 };
+
+/// How many operations an explanation tells of where nobody says.
+const WAITS: u32 = 1_000;
 
 #[tonic::async_trait]
 impl ExecutionService for Api {
@@ -28,15 +33,26 @@ impl ExecutionService for Api {
         if request.workflow_id.is_empty() {
             return Err(Refused::missing("workflow_id").into());
         }
+        if request.workflow_id == "update" {
+            let why = "workflow `update` is run by an update of the deployment: see \
+                       `wag deployments update`";
+            return Err(Refused::new(Reason::WorkflowUnavailable, why).into());
+        }
         let asked = Asked {
-            tenant: tenant.clone(),
-            deployment: request.deployment_id.parse().at("deployment_id")?,
-            workflow: request.workflow_id.clone(),
             parameters: object(&request.parameters_json, "parameters_json")?,
             allow_custom_parameters: request.allow_custom_parameters,
+            dry_run: request.dry_run,
+            force: request.force,
+            when: when(&request)?,
+            priority: request.priority,
+            ..Asked::new(
+                tenant.clone(),
+                request.deployment_id.parse().at("deployment_id")?,
+                request.workflow_id.clone(),
+            )
         };
         self.once(&tenant, "StartExecution", &request.request_id, &request, async {
-            let started = executions::start(&self.home, asked).await?;
+            let started = Box::pin(executions::start(&self.home, asked)).await?;
             Ok(StartExecutionResponse { execution: Some(message(started)) })
         })
         .await
@@ -90,6 +106,55 @@ impl ExecutionService for Api {
         })
         .await
     }
+
+    async fn resume_execution(
+        &self,
+        request: Request<ResumeExecutionRequest>,
+    ) -> Result<Response<ResumeExecutionResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let request = request.into_inner();
+        let id = request.id.parse().at("id")?;
+        let resume = if request.force { Resume::Force } else { Resume::Unfinished };
+        self.once(&tenant, "ResumeExecution", &request.request_id, &request, async {
+            let resumed = executions::resume(&self.home, tenant.clone(), id, resume).await?;
+            Ok(ResumeExecutionResponse { execution: Some(message(resumed)) })
+        })
+        .await
+    }
+
+    async fn explain_execution(
+        &self,
+        request: Request<ExplainExecutionRequest>,
+    ) -> Result<Response<ExplainExecutionResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let ExplainExecutionRequest { tenant: _, id, page_size } = request.into_inner();
+        let id = id.parse().at("id")?;
+        let looked = executions::look(&self.home, tenant, id, Depth::Open).await?;
+        let most = if page_size == 0 { WAITS } else { page_size.min(WAITS) };
+        Ok(Response::new(looks::explained(looked, most)))
+    }
+
+    async fn get_execution_graph(
+        &self,
+        request: Request<GetExecutionGraphRequest>,
+    ) -> Result<Response<GetExecutionGraphResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let id = request.into_inner().id.parse().at("id")?;
+        let looked = executions::look(&self.home, tenant, id, Depth::All).await?;
+        Ok(Response::new(looks::drawn(looked)))
+    }
+}
+
+/// When an execution is to begin.
+fn when(request: &StartExecutionRequest) -> Result<When, Refused> {
+    match (&request.scheduled_for, request.queue) {
+        (None, false) => Ok(When::Now),
+        (None, true) => Ok(When::Queued),
+        (Some(time), _) => {
+            let time = jiff::Timestamp::new(time.seconds, time.nanos).at("scheduled_for")?;
+            Ok(When::At(time))
+        }
+    }
 }
 
 /// Reads a JSON object; an empty text is an empty one.
@@ -103,7 +168,7 @@ pub(crate) fn object(json: &str, path: &str) -> Result<Map<String, Value>, Refus
     }
 }
 
-fn message(execution: execution::Execution) -> Execution {
+pub(super) fn message(execution: execution::Execution) -> Execution {
     let execution::Execution {
         id,
         tenant,
@@ -112,9 +177,9 @@ fn message(execution: execution::Execution) -> Execution {
         status,
         parameters,
         company: _,
-        priority: _,
-        dry_run: _,
-        scheduled_for: _,
+        priority,
+        dry_run,
+        scheduled_for,
         revision: _,
         error,
         created_at,
@@ -136,14 +201,17 @@ fn message(execution: execution::Execution) -> Execution {
         ended_at: ended_at.map(timestamp),
         total_operations,
         finished_operations,
+        priority,
+        dry_run,
+        scheduled_for: scheduled_for.map(timestamp),
     }
 }
 
 fn shown(status: ExecutionStatus) -> Shown {
     match status {
-        ExecutionStatus::Scheduled | ExecutionStatus::Queued | ExecutionStatus::Pending => {
-            Shown::Pending
-        }
+        ExecutionStatus::Scheduled => Shown::Scheduled,
+        ExecutionStatus::Queued => Shown::Queued,
+        ExecutionStatus::Pending => Shown::Pending,
         ExecutionStatus::Started => Shown::Started,
         ExecutionStatus::Cancelling => Shown::Cancelling,
         ExecutionStatus::ForceCancelling => Shown::ForceCancelling,

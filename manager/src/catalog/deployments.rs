@@ -12,9 +12,17 @@ use waggoner_wire::{Reason, Refused};
 
 use crate::{api::refused, home::Home};
 
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    Create,
+    Update,
+}
+
 /// Fills a blueprint's plan in, and says what deployment it makes.
 pub(crate) async fn plan(
     home: &Home,
+    attempt: Attempt,
     tenant: TenantName,
     id: DeploymentId,
     blueprint: BlueprintId,
@@ -33,7 +41,11 @@ pub(crate) async fn plan(
         .await
         .map_err(|error| Refused::new(Reason::Internal, error.to_string()))?
         .map_err(|refusal: Refusal| {
-            let why = format!("failed to create deployment `{id}`: {refusal}");
+            let attempt = match attempt {
+                Attempt::Create => "create",
+                Attempt::Update => "update",
+            };
+            let why = format!("failed to {attempt} deployment `{id}`: {refusal}");
             Refused::new(Reason::InvalidInputs, why)
         })?;
     let view: plan::Plan = serde_json::from_value(prepared.clone()).map_err(|error| {

@@ -2,31 +2,32 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::{
     sync::{mpsc, oneshot},
     time,
 };
 use tracing::error;
-use waggoner_engine::{Dispatch, Effect, Event, Execution as Engine, Finish, TaskNumber, Told};
-use waggoner_store::{
-    advance::{Advance, Progress, StatusChange},
-    event::{Entry, EntryKind, Origin},
-    execution::{Operation, Task},
-    instance::InstanceChange,
-};
+use waggoner_engine::{Dispatch, Event, Execution as Engine, TaskNumber};
+use waggoner_store::advance::Advance;
 use waggoner_task::{Backoff, CancellationToken};
 use waggoner_types::{CancelMode, Chain, ExecutionStatus, Outcome};
 
-use crate::{
-    executions::{Stage, attempt},
-    home::Home,
+use super::{
+    Stage, WAITING,
+    attempts::Attempt,
+    kept::Endings,
+    look::{Depth, Sight},
+    turn::Then,
 };
+use crate::home::Home;
 
 /// How many happenings one turn takes at the most: one transaction stores what comes of them.
 pub(crate) const TOGETHER: usize = 64;
@@ -40,49 +41,55 @@ pub(crate) enum Happening {
     Ended { task: TaskNumber, retry_number: u32, outcome: Outcome },
     /// Somebody wants the execution to end, and to know when that is stored.
     Cancel { mode: CancelMode, stored: oneshot::Sender<()> },
+    /// Somebody wants to see how it stands.
+    Look { depth: Depth, sight: oneshot::Sender<Sight> },
 }
 
 /// The actor of one execution.
 #[derive(Debug)]
 pub(crate) struct Actor {
     home: Arc<Home>,
-    stage: Arc<Stage>,
-    engine: Engine,
+    pub(super) stage: Arc<Stage>,
+    pub(super) engine: Engine,
+    pub(super) endings: Endings,
+    priority: i32,
     happenings: mpsc::Sender<Happening>,
     inbox: mpsc::Receiver<Happening>,
-    /// Cancels the attempts that are out.
-    attempts: HashMap<(TaskNumber, u32), CancellationToken>,
+    attempts: HashMap<(TaskNumber, u32), Out>,
     /// The operations that have ended.
-    ended: HashSet<TaskNumber>,
+    pub(super) ended: HashSet<TaskNumber>,
     /// Told when the next turn is stored.
     awaited: Vec<oneshot::Sender<()>>,
-    wake_at: Option<Timestamp>,
-    status: ExecutionStatus,
+    pub(super) wake_at: Option<Timestamp>,
+    pub(super) status: ExecutionStatus,
 }
 
-/// What a turn of the engine comes to.
-struct Turn {
-    advance: Advance,
-    dispatches: Vec<Dispatch>,
-    cancels: Vec<(TaskNumber, u32)>,
-    is_over: bool,
+/// An attempt that is out.
+#[derive(Debug)]
+struct Out {
+    cancel: CancellationToken,
+    /// Whether it has one of the places that all executions share.
+    has_place: Arc<AtomicBool>,
 }
 
 // === impl Actor ===
 
 impl Actor {
     pub(crate) fn new(
-        home: Arc<Home>,
-        stage: Arc<Stage>,
+        home: &Arc<Home>,
+        stage: Stage,
         engine: Engine,
-        happenings: mpsc::Sender<Happening>,
-        inbox: mpsc::Receiver<Happening>,
+        endings: Endings,
+        priority: i32,
         ended: HashSet<TaskNumber>,
     ) -> Self {
+        let (happenings, inbox) = mpsc::channel(WAITING);
         Self {
-            home,
-            stage,
+            home: Arc::clone(home),
+            stage: Arc::new(stage),
             engine,
+            endings,
+            priority,
             happenings,
             inbox,
             attempts: HashMap::new(),
@@ -93,48 +100,87 @@ impl Actor {
         }
     }
 
-    /// Runs until the execution has ended, or the manager stops.
-    pub(crate) async fn run(mut self, first: Event) -> Result<(), waggoner_store::Error> {
-        let stop = self.home.tasks.token();
-        let mut events = vec![first];
+    /// Where to tell what happens to the execution.
+    pub(crate) fn handle(&self) -> mpsc::Sender<Happening> {
+        self.happenings.clone()
+    }
+
+    /// Runs until the execution has ended, or the manager stops. `events` are the first turn.
+    pub(crate) async fn run(mut self, mut events: Vec<Event>) -> Result<(), waggoner_store::Error> {
         loop {
-            if self.turn(events).await? {
+            if !events.is_empty() && self.turn(events).await? {
                 return Ok(());
             }
-            let event = tokio::select! {
-                biased;
-                // What is out is found again by the next manager.
-                () = stop.cancelled() => return Ok(()),
-                happening = self.inbox.recv() => {
-                    self.event(happening.expect("the actor holds a sender itself"))
-                }
-                () = until(self.wake_at) => {
-                    self.wake_at = None;
-                    Event::Woken
-                }
-            };
-            events = vec![event];
-            // What happened while the last turn was stored shares the next transaction.
-            while events.len() < TOGETHER
-                && let Ok(happening) = self.inbox.try_recv()
-            {
-                events.push(self.event(happening));
+            match self.next().await {
+                Some(next) => events = next,
+                None => return Ok(()),
             }
         }
     }
 
-    fn event(&mut self, happening: Happening) -> Event {
+    /// Takes one turn: decide, store, do. Says whether the execution is over.
+    pub(crate) async fn turn(&mut self, events: Vec<Event>) -> Result<bool, waggoner_store::Error> {
+        let turn = self.decide(events);
+        self.store(turn.advance).await?;
+        Ok(self.carry_out(turn.then))
+    }
+
+    /// Waits for what happens next; for nothing any more when the manager stops.
+    pub(super) async fn next(&mut self) -> Option<Vec<Event>> {
+        let stop = self.home.tasks.token();
+        let mut events = Vec::new();
+        while events.is_empty() {
+            let happening = tokio::select! {
+                biased;
+                // What is out is found again by the next manager.
+                () = stop.cancelled() => return None,
+                happening = self.inbox.recv() => happening,
+                () = until(self.wake_at) => {
+                    self.wake_at = None;
+                    return Some(vec![Event::Woken]);
+                }
+            };
+            events.extend(self.event(happening.expect("the actor holds a sender itself")));
+        }
+        // What happened while the last turn was stored shares the next transaction.
+        while events.len() < TOGETHER
+            && let Ok(happening) = self.inbox.try_recv()
+        {
+            events.extend(self.event(happening));
+        }
+        Some(events)
+    }
+
+    /// Does what a stored turn wants done. Says whether the execution is over.
+    pub(super) fn carry_out(&mut self, then: Then) -> bool {
+        for stored in self.awaited.drain(..) {
+            // Who asked may have gone away.
+            let _gone = stored.send(());
+        }
+        for dispatch in then.dispatches {
+            self.dispatch(dispatch);
+        }
+        // Last: what is cancelled may have been dispatched in the same turn.
+        for attempt in then.cancels {
+            if let Some(out) = self.attempts.get(&attempt) {
+                out.cancel.cancel();
+            }
+        }
+        then.is_over
+    }
+
+    fn event(&mut self, happening: Happening) -> Option<Event> {
         match happening {
             Happening::Started { task, retry_number, stored } => {
                 self.awaited.push(stored);
-                Event::OperationStarted { task, retry_number }
+                Some(Event::OperationStarted { task, retry_number })
             }
             Happening::Ended { task, retry_number, outcome } => {
                 self.attempts.remove(&(task, retry_number));
-                match outcome.result {
+                Some(match outcome.result {
                     Ok(result) => Event::OperationSucceeded { task, retry_number, result },
                     Err(error) => Event::OperationFailed { task, retry_number, error },
-                }
+                })
             }
             Happening::Cancel { mode, stored } => {
                 self.awaited.push(stored);
@@ -143,157 +189,59 @@ impl Actor {
                     CancelMode::Force => ExecutionStatus::ForceCancelling,
                     CancelMode::Kill => ExecutionStatus::KillCancelling,
                 };
-                Event::Cancel(mode)
+                Some(Event::Cancel(mode))
+            }
+            Happening::Look { depth, sight } => {
+                let waits = |out: &&Out| !out.has_place.load(Ordering::Relaxed);
+                let waiting = self.attempts.iter().filter(|(_, out)| waits(out));
+                // Who asked may have gone away.
+                let _gone = sight.send(Sight {
+                    explanation: self.engine.explain(),
+                    tasks: match depth {
+                        Depth::Open => Vec::new(),
+                        Depth::All => self.engine.tasks(),
+                    },
+                    without_place: waiting.map(|(attempt, _)| *attempt).collect(),
+                });
+                None
             }
         }
     }
 
-    /// Takes one turn: decide, store, do. Says whether the execution is over.
-    async fn turn(&mut self, events: Vec<Event>) -> Result<bool, waggoner_store::Error> {
-        let now = Timestamp::now();
-        let beginning = events.iter().any(|event| matches!(event, Event::Started));
-        let cancelling = events.iter().any(|event| matches!(event, Event::Cancel(_)));
-        let effects = events.into_iter().flat_map(|event| self.engine.step(event, now)).collect();
-        let mut turn = self.gather(effects, now);
-        if turn.advance.status.is_none() && (beginning || cancelling) {
-            let status = if cancelling { self.status } else { ExecutionStatus::Started };
-            turn.advance.status = Some(StatusChange { status, error: None });
-        }
-        self.store(turn.advance).await?;
-        for stored in self.awaited.drain(..) {
-            // Who asked may have gone away.
-            let _gone = stored.send(());
-        }
-        for dispatch in turn.dispatches {
-            let cancel = CancellationToken::new();
-            self.attempts.insert((dispatch.task, dispatch.retry_number), cancel.clone());
-            let (home, stage) = (Arc::clone(&self.home), Arc::clone(&self.stage));
-            let happenings = self.happenings.clone();
-            self.home
-                .tasks
-                .spawn("attempt", attempt::run(home, stage, dispatch, happenings, cancel));
-        }
-        // Last: what is cancelled may have been dispatched in the same turn.
-        for (task, retry_number) in turn.cancels {
-            if let Some(attempt) = self.attempts.get(&(task, retry_number)) {
-                attempt.cancel();
-            }
-        }
-        Ok(turn.is_over)
-    }
-
-    fn gather(&mut self, effects: Vec<Effect>, now: Timestamp) -> Turn {
-        let mut turn = Turn {
-            advance: Advance::new(self.stage.scene.execution, now),
-            dispatches: Vec::new(),
-            cancels: Vec::new(),
-            is_over: false,
+    /// Runs an attempt as soon as it has one of the places that all executions share.
+    fn dispatch(&mut self, dispatch: Dispatch) {
+        let (cancel, has_place) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+        let out = Out { cancel: cancel.clone(), has_place: Arc::clone(&has_place) };
+        self.attempts.insert((dispatch.task, dispatch.retry_number), out);
+        let is_out_already = dispatch.again;
+        let attempt = Attempt {
+            home: Arc::clone(&self.home),
+            stage: Arc::clone(&self.stage),
+            dispatch,
+            happenings: self.happenings.clone(),
+            cancel: cancel.clone(),
         };
-        for effect in effects {
-            match effect {
-                Effect::Save(row) => {
-                    if row.state.is_end() {
-                        self.ended.insert(row.task);
-                    }
-                    turn.advance.tasks.push(Task {
-                        number: row.task.0,
-                        status: row.state.as_str().to_owned(),
-                        operation: None,
-                        retry: row.retry_number,
-                        not_before: row.not_before,
-                        state: serde_json::to_value(&row).expect("a row is JSON"),
-                    });
-                }
-                Effect::Dispatch(dispatch) => {
-                    if !dispatch.again {
-                        turn.advance.operations.push(self.operation(&dispatch, now));
-                    }
-                    turn.dispatches.push(*dispatch);
-                }
-                Effect::CancelOperation { task, retry_number } => {
-                    turn.cancels.push((task, retry_number));
-                }
-                Effect::SetInstanceState { instance, state } => {
-                    turn.advance.instances.push(InstanceChange {
-                        id: instance,
-                        state: Some(state),
-                        ..InstanceChange::default()
-                    });
-                }
-                Effect::SetSystemProperties { instance, properties } => {
-                    turn.advance.instances.push(InstanceChange {
-                        id: instance,
-                        system_properties: Some(properties),
-                        ..InstanceChange::default()
-                    });
-                }
-                Effect::Emit(told) => turn.advance.events.push(self.entry(*told, now)),
-                Effect::WakeAt(at) => self.wake_at = Some(at),
-                // No execution is started with a modification, so none ends.
-                Effect::EndModification(_) => {}
-                Effect::Finish(Finish { status, error }) => {
-                    turn.advance.status = Some(StatusChange { status, error });
-                    turn.is_over = true;
-                }
-            }
-        }
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let finished = count(self.ended.len());
-        turn.advance.progress = Some(Progress {
-            total_operations: count(self.engine.operations()).max(finished),
-            finished_operations: finished,
+        let (home, priority) = (Arc::clone(&self.home), self.priority);
+        self.home.tasks.spawn("attempt", async move {
+            let slots = &home.executions.slots;
+            let stop = home.tasks.token();
+            let place = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                // It is told so in the attempt's own words.
+                () = cancel.cancelled() => None,
+                place = async {
+                    if is_out_already { slots.take() } else { slots.acquire(priority).await }
+                } => Some(place),
+            };
+            has_place.store(true, Ordering::Relaxed);
+            home.executions.attempts.run(attempt).await;
+            drop(place);
         });
-        turn
-    }
-
-    fn operation(&self, dispatch: &Dispatch, now: Timestamp) -> Operation {
-        let target = dispatch.relationship.as_ref().map(|of| of.target_instance.clone());
-        Operation {
-            id: self.stage.operation(dispatch.task.0, dispatch.retry_number),
-            task: dispatch.task.0,
-            retry: dispatch.retry_number,
-            name: dispatch.operation_name.clone(),
-            node_instance_id: Some(dispatch.instance.clone()),
-            target_id: target,
-            created_at: now,
-            ended_at: None,
-            outcome: None,
-        }
-    }
-
-    fn entry(&self, told: Told, now: Timestamp) -> Entry {
-        let scene = &self.stage.scene;
-        let node = told.instance.as_deref().map(|instance| {
-            // Instance ids are the node's with a suffix (`dsl_parser/rel_graph.py`).
-            instance.rsplit_once('_').map_or(instance, |(node, _)| node).to_owned()
-        });
-        let causes = told.causes.iter().map(|cause| {
-            serde_json::json!({
-                "message": cause.message,
-                "type": cause.exception_type,
-                "traceback": cause.traceback,
-            })
-        });
-        Entry {
-            origin: Arc::new(Origin {
-                execution_id: Some(scene.execution),
-                deployment_id: Some(scene.deployment.clone()),
-                workflow_id: Some(scene.workflow.clone()),
-                node_id: node,
-                node_instance_id: told.instance,
-                operation: told.operation,
-                ..Origin::of(scene.tenant.clone())
-            }),
-            time: now,
-            kind: EntryKind::Event { event_type: told.event_type.to_string() },
-            message: told.message,
-            causes: causes.collect::<Vec<Value>>(),
-            sequence: 0,
-        }
     }
 
     /// Stores a turn. A store that fails is tried again for ever: the turn is taken already.
-    async fn store(&self, advance: Advance) -> Result<(), waggoner_store::Error> {
+    pub(super) async fn store(&self, advance: Advance) -> Result<(), waggoner_store::Error> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
             match self.home.store.advance(advance.clone()).await {

@@ -88,7 +88,12 @@ impl Stage {
     /// Returns the id of an operation: the same whenever it is asked for, so that an operation
     /// that was dispatched before a crash is found again.
     pub(crate) fn operation(&self, task: u64, retry: u32) -> OperationId {
-        let name = format!("{task}/{retry}");
-        OperationId(uuid::Uuid::new_v5(&self.scene.execution.0, name.as_bytes()))
+        operation_id(self.scene.execution, task, retry)
     }
+}
+
+/// Returns the id of an operation of an execution.
+pub(crate) fn operation_id(execution: ExecutionId, task: u64, retry: u32) -> OperationId {
+    let name = format!("{task}/{retry}");
+    OperationId(uuid::Uuid::new_v5(&execution.0, name.as_bytes()))
 }

@@ -240,13 +240,18 @@ impl Execution {
         postfix: &str,
     ) -> Told {
         let call = self.call(task);
+        let relationship = call.relationship(&self.world);
         let total_retries = self.total_retries(task);
         let name = &call.mapping;
         let (dry, retry) = (self.dry(), message::retry(call.retry_number, total_retries));
         Told {
             event_type,
             message: format!("{what} '{name}'{postfix}{dry}{retry}"),
-            instance: Some(self.world.instance(call.instance).id.clone()),
+            instance: Some(match &relationship {
+                Some(of) => of.source_instance.clone(),
+                None => self.world.instance(call.instance).id.clone(),
+            }),
+            target: relationship.map(|of| of.target_instance),
             operation: Some(call.name.clone().into_owned()),
             task: Some(self.graph.task(task).number),
             retry_number: call.retry_number,
@@ -261,6 +266,7 @@ pub(super) fn node_event(message: String) -> Told {
         event_type: EventType::WorkflowNodeEvent,
         message,
         instance: None,
+        target: None,
         operation: None,
         task: None,
         retry_number: 0,

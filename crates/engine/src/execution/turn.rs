@@ -29,6 +29,7 @@ impl Turn {
             event_type,
             message,
             instance: None,
+            target: None,
             operation: None,
             task: None,
             retry_number: 0,

@@ -15,8 +15,8 @@ use crate::{
 // === impl Store ===
 
 impl Store {
-    /// Returns the execution that is the next to change a deployment: of those in its queue the
-    /// one with the highest priority, of these the oldest.
+    /// Returns the execution that is the next to begin: of those in a deployment's queue with
+    /// nobody in their way the one with the highest priority, of these the oldest.
     pub async fn next_queued(
         &self,
         tenant: TenantName,
@@ -25,6 +25,10 @@ impl Store {
         self.read("read the deployment's queue", move |connection| {
             let query = "SELECT * FROM executions WHERE tenant = ?1 AND deployment = ?2
                  AND ended_at IS NULL AND status = 'queued'
+                 AND (company = 'beside' OR NOT EXISTS (
+                     SELECT 1 FROM executions WHERE tenant = ?1 AND deployment = ?2
+                     AND ended_at IS NULL AND company = 'alone'
+                     AND status NOT IN ('queued', 'scheduled')))
                  ORDER BY priority DESC, created_at, id LIMIT 1";
             let key = params![tenant.as_str(), deployment.as_str()];
             Ok(one(connection, query, key, execution)?)

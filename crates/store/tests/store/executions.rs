@@ -182,7 +182,7 @@ async fn a_queue_lets_the_one_with_the_highest_priority_begin_when_nobody_is_in_
         store.create_execution(new(execution)).await.unwrap();
     }
     let next = || async { store.next_queued(tenant(), "d".parse().unwrap()).await.unwrap() };
-    assert_eq!(next().await.unwrap().id, execution(6).id);
+    assert_eq!(next().await, None, "somebody is in the way");
     let refused = store.release_execution(execution(6).id, json!({}), None).await.unwrap_err();
     assert!(matches!(&refused, Error::InUse { by, .. } if by.names == [running.id.to_string()]));
 
@@ -191,6 +191,7 @@ async fn a_queue_lets_the_one_with_the_highest_priority_begin_when_nobody_is_in_
         ..Advance::new(running.id, at(9))
     };
     store.advance(ended).await.unwrap();
+    assert_eq!(next().await.unwrap().id, execution(6).id);
     let begun = store.release_execution(execution(6).id, json!({"a": 1}), None).await.unwrap();
     assert_eq!(begun.status, ExecutionStatus::Pending);
     assert_eq!(store.execution_settings(begun.id).await.unwrap(), json!({"a": 1}));
@@ -203,13 +204,15 @@ async fn a_queue_lets_the_one_with_the_highest_priority_begin_when_nobody_is_in_
 
     let withdrawn = store.withdraw_execution(execution(7).id, at(10)).await.unwrap();
     assert_eq!((withdrawn.status, withdrawn.ended_at), (ExecutionStatus::Cancelled, Some(at(10))));
-    assert_eq!(next().await.unwrap().id, execution(5).id);
     let due = store.next_scheduled().await.unwrap().unwrap();
     assert_eq!(store.enqueue_execution(due.id).await.unwrap().status, ExecutionStatus::Queued);
     assert_eq!(store.next_scheduled().await.unwrap(), None);
-    assert_eq!(next().await.unwrap().id, due.id);
     let left = store.withdraw_execution(begun.id, at(11)).await.unwrap();
     assert_eq!(left.status, ExecutionStatus::Pending, "it does not wait any more");
+    let ended =
+        Advance { status: Some(status(ExecutionStatus::Failed)), ..Advance::new(begun.id, at(12)) };
+    store.advance(ended).await.unwrap();
+    assert_eq!(next().await.unwrap().id, due.id);
 }
 
 #[tokio::test]

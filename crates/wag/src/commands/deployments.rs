@@ -2,13 +2,13 @@
 
 use waggoner_proto::v1::{
     CreateDeploymentRequest, DeleteDeploymentRequest, Deployment, GetDeploymentOutputsRequest,
-    GetDeploymentRequest, ListDeploymentsRequest,
+    GetDeploymentRequest, ListDeploymentsRequest, UpdateDeploymentRequest,
 };
 
-use super::Context;
+use super::{Context, executions};
 use crate::{
     Error,
-    cli::Deployments,
+    cli::{Deployments, Update},
     client::{ClientError, Manager, all, ask, request_id},
     inputs, record,
 };
@@ -37,12 +37,62 @@ pub(super) async fn run(context: &mut Context<'_>, command: Deployments) -> Resu
             context.ui.step("Deleted", format!("deployment {deployment}"));
             Ok(())
         }
+        Deployments::Update(asked) => update(context, asked).await,
         Deployments::Outputs { deployment } => {
             let manager = context.manager().await?;
             let outputs = outputs(&manager, &deployment).await?;
             context.ui.shape(&outputs)
         }
     }
+}
+
+async fn update(context: &mut Context<'_>, asked: Update) -> Result<(), Error> {
+    let Update {
+        deployment,
+        blueprint_id,
+        inputs,
+        reinstall,
+        skip_install,
+        skip_uninstall,
+        skip_reinstall,
+        skip_drift_check,
+        ignore_failure,
+        install_first,
+        preview,
+        force,
+        detach,
+        logs,
+    } = asked;
+    let inputs_json = inputs::read(&inputs.inputs, &inputs.input)?;
+    let manager = context.manager().await?;
+    let request = UpdateDeploymentRequest {
+        tenant: manager.tenant(),
+        id: deployment,
+        blueprint_id: blueprint_id.unwrap_or_default(),
+        inputs_json,
+        reinstall_node_instances: reinstall,
+        skip_install,
+        skip_uninstall,
+        skip_reinstall,
+        skip_drift_check,
+        ignore_failure,
+        install_first,
+        preview,
+        force,
+        request_id: request_id(),
+    };
+    let call = async |request| manager.deployments().update_deployment(request).await;
+    let answer = ask(request, call).await?;
+    let Some(execution) = &answer.execution else {
+        return context.ui.shape(&record::changes(&answer));
+    };
+    if detach {
+        return context.ui.one(execution);
+    }
+    for (what, changed) in record::changed(&answer) {
+        context.ui.step(what, changed.join(" "));
+    }
+    executions::follow(context.ui, &manager, execution, true, logs).await
 }
 
 pub(crate) async fn create(

@@ -1,9 +1,11 @@
 //! `wag executions`.
 
+use prost_types::Timestamp;
 use serde_json::Value;
 use waggoner_proto::v1::{
-    CancelExecutionRequest, CancelMode, Execution, GetExecutionRequest, ListExecutionsRequest,
-    StartExecutionRequest,
+    CancelExecutionRequest, CancelMode, Execution, ExplainExecutionRequest,
+    ExplainExecutionResponse, GetExecutionGraphRequest, GetExecutionRequest, ListExecutionsRequest,
+    ResumeExecutionRequest, StartExecutionRequest,
 };
 
 use super::Context;
@@ -11,7 +13,10 @@ use crate::{
     Error, Ui,
     cli::Executions,
     client::{ClientError, Manager, all, ask, request_id},
-    inputs, record,
+    inputs::{self, InputsError},
+    record,
+    task_graph::TaskGraph,
+    ui::printable,
 };
 
 mod watch;
@@ -26,10 +31,17 @@ pub(super) async fn run(context: &mut Context<'_>, command: Executions) -> Resul
             parameter,
             parameters,
             allow_custom_parameters,
+            dry_run,
+            queue,
+            schedule,
+            priority,
+            force,
             detach,
             logs,
         } => {
             let parameters_json = inputs::read(&parameters, &parameter)?;
+            let scheduled_for = schedule.as_deref().map(time).transpose()?;
+            let follows = !detach && scheduled_for.is_none();
             let manager = context.manager().await?;
             let request = StartExecutionRequest {
                 tenant: manager.tenant(),
@@ -38,13 +50,40 @@ pub(super) async fn run(context: &mut Context<'_>, command: Executions) -> Resul
                 parameters_json,
                 allow_custom_parameters,
                 request_id: request_id(),
+                dry_run,
+                queue,
+                scheduled_for,
+                priority,
+                force,
             };
             let execution = start(&manager, request).await?;
-            if detach {
-                return context.ui.one(&execution);
+            follow(context.ui, &manager, &execution, follows, logs).await
+        }
+        Executions::Resume { execution: id, force, detach, logs } => {
+            let manager = context.manager().await?;
+            let tenant = manager.tenant();
+            let request = ResumeExecutionRequest { tenant, id, force, request_id: request_id() };
+            let call = async |request| manager.executions().resume_execution(request).await;
+            let answer = ask(request, call).await?;
+            let execution = answer.execution.ok_or(ClientError::Hollow("execution"))?;
+            follow(context.ui, &manager, &execution, !detach, logs).await
+        }
+        Executions::Explain { execution: id, most } => {
+            let manager = context.manager().await?;
+            let request = ExplainExecutionRequest { tenant: manager.tenant(), id, page_size: most };
+            let call = async |request| manager.executions().explain_execution(request).await;
+            explain(context.ui, &ask(request, call).await?)
+        }
+        Executions::Graph { execution: id, text } => {
+            let manager = context.manager().await?;
+            let request = GetExecutionGraphRequest { tenant: manager.tenant(), id };
+            let call = async |request| manager.executions().get_execution_graph(request).await;
+            let graph = TaskGraph::of(&ask(request, call).await?);
+            if context.ui.is_json() {
+                return context.ui.json(&graph.shape());
             }
-            let execution = watch(&manager, context.ui, &execution, logs).await?;
-            end(context.ui, &execution)
+            let is_text = !context.ui.is_svg() && (text || context.ui.is_terminal());
+            context.ui.data(&if is_text { graph.text() } else { graph.svg() })
         }
         Executions::List { deployment_id } => {
             let manager = context.manager().await?;
@@ -93,8 +132,10 @@ pub(crate) async fn start_plain(
         deployment_id: deployment_id.to_owned(),
         workflow_id: workflow_id.to_owned(),
         parameters_json: parameters.to_string(),
-        allow_custom_parameters: false,
         request_id: request_id(),
+        // Who goes a journey knows the state of the deployment.
+        force: true,
+        ..StartExecutionRequest::default()
     };
     start(manager, request).await
 }
@@ -135,6 +176,59 @@ pub(crate) fn judge(execution: &Execution) -> Result<(), Error> {
             why: Some(execution.error.clone()).filter(|why| !why.is_empty()),
         }),
     }
+}
+
+/// Follows an execution to its end, or only shows it.
+pub(super) async fn follow(
+    ui: &mut Ui,
+    manager: &Manager,
+    execution: &Execution,
+    follows: bool,
+    logs: bool,
+) -> Result<(), Error> {
+    if !follows {
+        return ui.one(execution);
+    }
+    let execution = watch(manager, ui, execution, logs).await?;
+    end(ui, &execution)
+}
+
+/// Prints why an execution has not ended.
+fn explain(ui: &mut Ui, answer: &ExplainExecutionResponse) -> Result<(), Error> {
+    if ui.is_json() {
+        return ui.json(&record::explanation(answer));
+    }
+    let ExplainExecutionResponse { execution, summary, waits, total } = answer;
+    if let Some(execution) = execution {
+        let Execution { id, workflow_id, deployment_id, .. } = execution;
+        ui.data(&format!(
+            "{} of {}, {}: {}\n",
+            printable(workflow_id),
+            printable(deployment_id),
+            printable(id),
+            printable(summary)
+        ))?;
+    }
+    if waits.is_empty() {
+        return Ok(());
+    }
+    ui.data("\n")?;
+    ui.list(waits)?;
+    let shown = u32::try_from(waits.len()).unwrap_or(u32::MAX);
+    if shown < *total {
+        ui.say(format!("… and {} more: see --most", total - shown));
+    }
+    Ok(())
+}
+
+/// A time as it was typed.
+fn time(text: &str) -> Result<Timestamp, InputsError> {
+    let wrong = |source| InputsError::Time { given: text.to_owned(), source };
+    let instant = text.parse::<jiff::Timestamp>().or_else(|_| {
+        let local: jiff::civil::DateTime = text.parse().map_err(wrong)?;
+        local.to_zoned(jiff::tz::TimeZone::system()).map(|time| time.timestamp()).map_err(wrong)
+    })?;
+    Ok(Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() })
 }
 
 fn end(ui: &mut Ui, execution: &Execution) -> Result<(), Error> {

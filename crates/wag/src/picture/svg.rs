@@ -94,7 +94,7 @@ fn arrow(link: &Link, (from, to): (Rect, Rect), svg: &mut String, title: &str) {
 }
 
 /// Text that is only text in XML; characters that XML cannot hold become spaces.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

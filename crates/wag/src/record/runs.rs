@@ -63,6 +63,9 @@ impl Record for Execution {
             ended_at,
             total_operations,
             finished_operations,
+            priority,
+            dry_run,
+            scheduled_for,
         } = self;
         json!({
             "id": id,
@@ -77,6 +80,9 @@ impl Record for Execution {
             "ended_at": time(ended_at.as_ref()),
             "total_operations": total_operations,
             "finished_operations": finished_operations,
+            "priority": priority,
+            "dry_run": dry_run,
+            "scheduled_for": time(scheduled_for.as_ref()),
         })
     }
 
@@ -218,6 +224,6 @@ pub(crate) fn outcome(execution: &Execution) -> Option<&'static str> {
     }
 }
 
-fn status_word(status: ExecutionStatus) -> Value {
+pub(super) fn status_word(status: ExecutionStatus) -> Value {
     word(status.as_str_name(), "EXECUTION_STATUS_")
 }

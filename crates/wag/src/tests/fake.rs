@@ -33,6 +33,10 @@ pub(crate) struct Fake {
     pub node_instances: Vec<NodeInstance>,
     /// The execution as it is after the events.
     pub execution: Execution,
+    /// Why it has not ended.
+    pub explanation: ExplainExecutionResponse,
+    /// What an update changes.
+    pub changes: DeploymentChanges,
     /// Events, in the pieces in which they are sent.
     pub events: Vec<Vec<Event>>,
     /// How to answer what changes things.
@@ -55,6 +59,7 @@ pub(crate) struct Heard {
     pub bytes: Vec<u8>,
     pub started: Option<StartExecutionRequest>,
     pub created: Option<CreateDeploymentRequest>,
+    pub updated: Option<UpdateDeploymentRequest>,
     pub secret: Option<PutSecretRequest>,
 }
 

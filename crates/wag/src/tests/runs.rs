@@ -1,5 +1,8 @@
 use prost_types::Timestamp;
-use waggoner_proto::v1::{Event, Execution, ExecutionStatus};
+use waggoner_proto::v1::{
+    DeploymentChanges, Event, Execution, ExecutionStatus, ExecutionWait, ExplainExecutionResponse,
+    WaitReason,
+};
 
 use super::{Fake, wag};
 
@@ -130,4 +133,99 @@ async fn followed_events_for_programs_are_an_object_a_line() {
 async fn listed_events_for_programs_are_one_document() {
     let said = wag(failed(), &["events", "-o", "json"]).await;
     assert_eq!(said.json()["items"].as_array().unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_start_reaches_the_manager() {
+    let fake = failed();
+    let heard = fake.heard.clone();
+    let more = ["--dry-run", "--priority", "-3", "--force", "--schedule", "2026-11-22T18:00:00Z"];
+    let said = wag(fake, &[&START[..], &more].concat()).await;
+    assert_eq!(said.exit, 0, "{}", said.err);
+    let heard = heard.lock().unwrap();
+    let asked = heard.started.as_ref().unwrap();
+    assert_eq!((asked.dry_run, asked.force, asked.queue, asked.priority), (true, true, false, -3));
+    assert_eq!(asked.scheduled_for.as_ref().unwrap().seconds, 1_795_370_400);
+    assert!(heard.followed_after.is_empty(), "nobody waits for what is scheduled");
+}
+
+#[tokio::test]
+async fn a_time_that_is_none_is_refused_here() {
+    let said = wag(failed(), &[&START[..], &["--schedule", "soon"]].concat()).await;
+    assert!(said.err.contains("failed to read the time `soon`"), "{}", said.err);
+    assert_eq!(said.exit, 1);
+}
+
+#[tokio::test]
+async fn an_explanation_says_what_waits_for_what() {
+    let wait = |instance: &str, operation: &str, reason: WaitReason| ExecutionWait {
+        node_instance_id: instance.to_owned(),
+        operation: format!("cloudify.interfaces.lifecycle.{operation}"),
+        reason: reason.into(),
+        ..ExecutionWait::default()
+    };
+    let time = |seconds: i64| Some(Timestamp { seconds: 1_795_348_800 + seconds, nanos: 0 });
+    let waits = vec![
+        ExecutionWait {
+            since: time(1),
+            agent: "host".to_owned(),
+            agent_connected: true,
+            last_log_line: "making\na server".to_owned(),
+            ..wait("web_1", "create", WaitReason::Runs)
+        },
+        ExecutionWait {
+            not_before: time(60),
+            retry_number: 2,
+            ..wait("db_1", "create", WaitReason::Retry)
+        },
+        ExecutionWait {
+            waits_for: vec!["web_1.create".to_owned(), "db_1.create".to_owned()],
+            ..wait("app_1", "start", WaitReason::Operations)
+        },
+    ];
+    let explanation = ExplainExecutionResponse {
+        summary: "it is started".to_owned(),
+        waits,
+        total: 7,
+        ..ExplainExecutionResponse::default()
+    };
+    let fake = Fake { explanation, ..failed() };
+    let said = wag(fake.clone(), &["executions", "explain", "e-1"]).await;
+    insta::assert_snapshot!(said.out, @r"
+    install of web, e-1: it is started
+
+    OPERATION              WHY                                  SINCE         AGENT  LAST
+    web_1.create           runs                                 12:00:01.000  host   making⏎a server
+    db_1.create (retry 2)  tried again at 12:01:00.000          -             -      -
+    app_1.start            waits for web_1.create, db_1.create  -             -      -
+    ");
+    assert_eq!(said.err, "… and 4 more: see --most\n");
+    let json = wag(fake, &["executions", "explain", "e-1", "-o", "json"]).await.json();
+    assert_eq!(json["waits"][1]["reason"], "retry");
+    assert_eq!(json["total"], 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_tells_what_it_changes_and_is_followed() {
+    let changes = DeploymentChanges {
+        added: vec!["db_2".to_owned()],
+        changed: vec!["web_1".to_owned()],
+        ..DeploymentChanges::default()
+    };
+    let fake = Fake { changes, ..failed() };
+    let heard = fake.heard.clone();
+    let line = ["deployments", "update", "web", "-b", "web-2", "-i", "n=2", "-r", "web_1"];
+    let said = wag(fake.clone(), &line).await;
+    assert!(said.err.starts_with("      Adding db_2\n    Updating web_1\n"), "{}", said.err);
+    assert_eq!(said.exit, 1, "its execution failed");
+    {
+        let heard = heard.lock().unwrap();
+        let asked = heard.updated.as_ref().unwrap();
+        assert_eq!((asked.id.as_str(), asked.blueprint_id.as_str()), ("web", "web-2"));
+        assert_eq!(asked.inputs_json, r#"{"n":2}"#);
+        assert_eq!(asked.reinstall_node_instances, ["web_1"]);
+    }
+    let said = wag(fake, &[&line[..], &["--preview", "-o", "json"]].concat()).await;
+    assert_eq!(said.json()["added"][0], "db_2");
+    assert_eq!((said.exit, said.json()["execution"].is_null()), (0, true));
 }

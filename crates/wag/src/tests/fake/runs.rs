@@ -48,6 +48,18 @@ impl DeploymentService for Fake {
         Ok(Response::new(DeleteDeploymentResponse {}))
     }
 
+    async fn update_deployment(
+        &self,
+        request: Request<UpdateDeploymentRequest>,
+    ) -> Result<Response<UpdateDeploymentResponse>, Status> {
+        self.judge()?;
+        let preview = request.get_ref().preview;
+        self.note(|heard| heard.updated = Some(request.into_inner()));
+        let execution = (!preview).then(|| self.execution.clone());
+        let changes = Some(self.changes.clone());
+        Ok(Response::new(UpdateDeploymentResponse { execution, changes }))
+    }
+
     async fn get_deployment_outputs(
         &self,
         _: Request<GetDeploymentOutputsRequest>,
@@ -110,6 +122,31 @@ impl ExecutionService for Fake {
     ) -> Result<Response<CancelExecutionResponse>, Status> {
         self.judge()?;
         Ok(Response::new(CancelExecutionResponse { execution: Some(self.execution.clone()) }))
+    }
+
+    async fn resume_execution(
+        &self,
+        _: Request<ResumeExecutionRequest>,
+    ) -> Result<Response<ResumeExecutionResponse>, Status> {
+        self.judge()?;
+        Ok(Response::new(ResumeExecutionResponse { execution: Some(self.execution.clone()) }))
+    }
+
+    async fn explain_execution(
+        &self,
+        _: Request<ExplainExecutionRequest>,
+    ) -> Result<Response<ExplainExecutionResponse>, Status> {
+        let explanation = self.explanation.clone();
+        let execution = Some(self.execution.clone());
+        Ok(Response::new(ExplainExecutionResponse { execution, ..explanation }))
+    }
+
+    async fn get_execution_graph(
+        &self,
+        _: Request<GetExecutionGraphRequest>,
+    ) -> Result<Response<GetExecutionGraphResponse>, Status> {
+        let execution = Some(self.execution.clone());
+        Ok(Response::new(GetExecutionGraphResponse { execution, tasks: Vec::new() }))
     }
 }
 

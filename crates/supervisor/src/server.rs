@@ -248,6 +248,8 @@ fn tend(house: &House, home: &Home) {
     if let Some(cgroups) = &house.cgroups {
         cgroups.sweep();
     }
+    // Tells it when it is not so any more.
+    house.is_full();
     let log = home.log();
     if fs_err::metadata(&log).is_ok_and(|log| log.len() > LOG) {
         // It is appended to: what comes next stands at its beginning.

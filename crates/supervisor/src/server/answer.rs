@@ -82,6 +82,9 @@ async fn opened(house: &House, open: pb::Open) -> Answered {
     if house.is_leaving() {
         return Err(Refused::new(Refusal::Leaving, "the supervisor is about to end"));
     }
+    if house.is_full() {
+        return Err(Unwritten::Full.into());
+    }
     let write = Write::Open { attempt: id, epoch, note: start.into() };
     house.write(write, true).await?;
     house.admit(Attempt::new(id, Life::Open, None, 0));

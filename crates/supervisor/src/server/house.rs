@@ -45,7 +45,8 @@ pub(super) struct House {
     /// Those that can still get a process, or have one, or had one and are not acknowledged.
     attempts: Mutex<HashMap<AttemptId, Arc<Attempt>>>,
     daemon: Mutex<Option<Daemon>>,
-    full: AtomicBool,
+    /// When the disk was last found full.
+    full: Mutex<Option<Instant>>,
     broken: AtomicBool,
     leaving: AtomicBool,
     /// How often something was acknowledged.
@@ -86,7 +87,7 @@ impl House {
             unlinked: watch::Sender::new(Some(Instant::now())),
             attempts: Mutex::default(),
             daemon: Mutex::default(),
-            full: AtomicBool::new(false),
+            full: Mutex::default(),
             broken: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             acks: AtomicU64::new(0),
@@ -226,10 +227,24 @@ impl House {
     }
 
     fn set_full(&self, full: bool) {
-        if self.full.swap(full, Ordering::Relaxed) != full {
+        let now = full.then(Instant::now);
+        let before = std::mem::replace(&mut *lock(&self.full), now);
+        if before.is_some() != full {
             info!(full, "the disk of the journal changes");
             self.tell(Event::Disk { full });
         }
+    }
+
+    /// Says whether there is no space for what a new attempt would write.
+    ///
+    /// Who waits for space keeps looking; when nobody does any more, the next one finds out.
+    pub(super) fn is_full(&self) -> bool {
+        let since = *lock(&self.full);
+        let lapsed = since.is_some_and(|since| since.elapsed() > 5 * FULL);
+        if lapsed {
+            self.set_full(false);
+        }
+        since.is_some() && !lapsed
     }
 
     /// Says whether the journal has failed. It is opened again by the next supervisor.

@@ -37,7 +37,8 @@ fn debian() -> Result<()> {
     .context("failed to install Debian's packages: run as root, or install them by hand")
 }
 
-fn python() -> Result<Utf8PathBuf> {
+/// Returns the Python that has the packages of `tests/requirements.txt`.
+pub(crate) fn python() -> Result<Utf8PathBuf> {
     let wanted = fs::read_to_string(root().join("tests/requirements.txt"))?;
     let home = root().join("target/proof/python");
     let python = home.join("bin/python");

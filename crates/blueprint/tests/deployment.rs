@@ -86,3 +86,35 @@ fn more_instances_than_a_machine_holds_are_refused() {
     let refusal = prepared(text, &json!({})).unwrap_err();
     assert_eq!(refusal.message, "`n` is to have 100000000 instances, at most 100000");
 }
+
+/// What `get_property` brings from another node may itself be known at run time only: the
+/// operation is then evaluated again, whichever of its two names it is called by.
+#[test]
+fn an_operation_is_marked_under_both_its_names_when_something_is_left_of_it() {
+    let text = "node_types: {t: {properties: {p: {}}}}\n\
+                plugins: {x: {executor: central_deployment_agent, install: false}}\n\
+                node_templates:\n  \
+                one:\n    type: t\n    properties: {p: 1}\n    interfaces: {go: {now: \
+                {implementation: x.y, inputs: {i: {get_property: [two, p]}}}}}\n  \
+                two: {type: t, properties: {p: {get_attribute: [one, ip]}}}\n";
+    let deployment = prepared(text, &json!({})).unwrap();
+    for name in ["now", "go.now"] {
+        let operation = &deployment["nodes"][0]["operations"][name];
+        assert_eq!(operation["inputs"]["i"], json!({"get_attribute": ["one", "ip"]}), "{name}");
+        assert_eq!(operation["has_intrinsic_functions"], true, "{name}");
+    }
+}
+
+#[test]
+fn a_member_of_a_scaling_group_that_does_not_scale_is_refused() {
+    let text = "node_types: {t: {}}\nnode_templates: {n: {type: t}}\n\
+                groups: {inner: {members: [n]}, outer: {members: [inner]}}\n\
+                policies: {p: {type: cloudify.policies.scaling, targets: [outer]}}\n";
+    let refusal = prepared(text, &json!({})).unwrap_err();
+    assert_eq!(refusal.kind, Kind::Key);
+    assert_eq!(
+        refusal.message,
+        "the scaling group `outer` has the member `inner`, which is neither a node nor a group \
+         with a scaling policy"
+    );
+}

@@ -9,7 +9,7 @@ use super::{
     Builder,
     interfaces::{Interfaces, Operation},
 };
-use crate::{Refusal, code, namespace, nearest};
+use crate::{Kind, Refusal, code, namespace, nearest};
 
 /// What the script plugin runs scripts with.
 const RUN: &str = "script_runner.tasks.run";
@@ -194,6 +194,10 @@ impl Builder<'_> {
         parameters: Object<String, Json>,
         name: &str,
     ) -> Result<(String, String, Object<String, Json>), Refusal> {
+        if mapping.is_empty() {
+            let message = format!("the workflow `{name}` needs a mapping");
+            return Err(Refusal::new(Kind::Runtime, message));
+        }
         let code = code::WORKFLOW_MAPPING;
         let of = Mapped { kind: "workflow", name, inputs: &parameters, code };
         Ok(match self.mapping(mapping, &of)? {

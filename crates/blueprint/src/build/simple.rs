@@ -3,10 +3,7 @@
 use serde_json::{Map as Object, Value as Json};
 
 use super::Builder;
-use crate::{
-    Kind, Refusal,
-    tree::{Fields, Tree},
-};
+use crate::{Kind, Refusal, tree::Tree};
 
 pub(super) fn optional(tree: &Tree, key: &str) -> Json {
     tree.get(key).map_or(Json::Null, Tree::to_json)
@@ -22,14 +19,8 @@ pub(super) fn map(tree: &Tree, key: &str) -> Json {
 
 /// Outputs or capabilities: a description and a value.
 pub(super) fn values(tree: &Tree) -> Json {
-    let one = |fields: &Fields| {
-        let fields = fields.iter().map(|(key, field)| (key.clone(), field.value.to_json()));
-        Json::Object(fields.collect())
-    };
-    let entries = tree
-        .entries()
-        .filter_map(|(name, field)| Some((name.to_owned(), one(field.value.as_map()?))));
-    Json::Object(entries.collect())
+    let entries = tree.entries().map(|(name, field)| (name.to_owned(), field.value.to_object()));
+    Json::Object(entries.map(|(name, fields)| (name, Json::Object(fields))).collect())
 }
 
 // === impl Builder ===

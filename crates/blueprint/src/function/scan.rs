@@ -2,7 +2,7 @@
 //!
 //! Source: `dsl_parser/scan.py`.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::context::{Context, Part, Spot};
 use crate::Refusal;
@@ -65,19 +65,39 @@ fn operations(node: &mut Json, visitor: &mut dyn Visit) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// An operation that stands in the plan under two names is one: it is visited under the short
+/// name, and what that left under the full one.
 fn inputs(
     operations: Option<&mut Json>,
     spot: &Spot,
     visitor: &mut dyn Visit,
 ) -> Result<(), Refusal> {
-    for (name, operation) in object_mut(operations) {
-        if let Some(inputs) = operation.get_mut("inputs")
-            && visitor.visit(inputs, &spot.key(name).key("inputs"))?
-        {
+    let Some(operations) = operations.and_then(Json::as_object_mut) else { return Ok(()) };
+    let names: Vec<(String, Option<String>)> =
+        operations.keys().map(|name| (name.clone(), short_of(name, operations))).collect();
+    let (full, short): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, short)| short.is_some());
+    for (name, shares) in short.into_iter().chain(full) {
+        if let Some(short) = &shares {
+            operations[&name] = operations[short].clone();
+        }
+        let operation = &mut operations[&name];
+        let Some(inputs) = operation.get_mut("inputs") else { continue };
+        if visitor.visit(inputs, &spot.key(&name).key("inputs"))? {
             operation["has_intrinsic_functions"] = Json::Bool(true);
+        }
+        if let Some(short) = shares {
+            operations[&short] = operations[&name].clone();
         }
     }
     Ok(())
+}
+
+/// The short name of the operation that has this full one.
+fn short_of(name: &str, operations: &Map<String, Json>) -> Option<String> {
+    let operation = &operations[name];
+    let is_same = |short: &&str| operations.get(*short) == Some(operation);
+    let after = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]);
+    after.into_iter().find(is_same).map(str::to_owned)
 }
 
 fn section(

@@ -65,6 +65,13 @@ impl PlanGraph {
         for (name, group) in groups() {
             for member in group["members"].as_array().into_iter().flatten() {
                 let member = member.as_str().unwrap_or_default();
+                if !graph.has(member) {
+                    let message = format!(
+                        "the scaling group `{name}` has the member `{member}`, which is neither a \
+                         node nor a group with a scaling policy"
+                    );
+                    return Err(Refusal::new(Kind::Key, message));
+                }
                 graph.link(member, name, Relation::in_group(name));
                 group_of.insert(member, name);
             }

@@ -45,6 +45,7 @@ mod stage;
 mod start;
 mod turn;
 mod update;
+mod verdict;
 pub(crate) mod waiting;
 
 pub(crate) use cancel::cancel;

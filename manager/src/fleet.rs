@@ -29,13 +29,14 @@ use waggoner_proto::agent::v1::{
 };
 use waggoner_store::agent::Certificate;
 use waggoner_task::CancellationToken;
-use waggoner_types::{AgentName, AgentRole, Digest, Host, TenantName};
+use waggoner_types::{AgentName, AgentRole, AttemptId, Digest, Host, TenantName};
 
 use crate::home::Home;
 
 pub(crate) mod artifacts;
 pub(crate) mod dial;
 pub(crate) mod enrol;
+pub(crate) mod reconcile;
 pub(crate) mod session;
 
 /// How often house is kept.
@@ -82,6 +83,8 @@ pub(crate) struct Fleet {
     dialled: Mutex<HashMap<AgentKey, CancellationToken>>,
     /// Why agents without a link have none, as far as we know.
     problems: Mutex<HashMap<AgentKey, String>>,
+    /// The attempts that have a conversation here.
+    needed: Mutex<HashSet<AttemptId>>,
     /// Told of each change of `links`.
     changed: watch::Sender<()>,
 }

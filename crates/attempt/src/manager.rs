@@ -34,13 +34,22 @@ pub struct Half {
     /// Whether the outcome is among what was taken.
     ends: bool,
     storing: Option<Batch>,
-    /// Whether the agent may have heard of the attempt.
-    sent: bool,
-    /// Whether the agent is known to have accepted it.
-    accepted: bool,
+    agent: Agent,
     order: Option<Order>,
     rewinds: u32,
     phase: Phase,
+}
+
+/// What the agent may have heard of the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agent {
+    Nothing,
+    /// A start, if it arrived.
+    Sent,
+    /// A start of an earlier manager, if there was one: it is asked first.
+    Asked,
+    /// It accepted it.
+    Accepted,
 }
 
 #[derive(Clone, Debug)]
@@ -63,8 +72,7 @@ impl Half {
             taken: Prefix::default(),
             ends: false,
             storing: None,
-            sent: false,
-            accepted: false,
+            agent: Agent::Nothing,
             order: None,
             rewinds: 0,
             phase: Phase::Waiting { linked: false },
@@ -72,9 +80,10 @@ impl Half {
     }
 
     /// The half of an attempt that an earlier manager may have sent, and of which it stored this.
+    /// It starts nothing: where the agent never heard of the attempt it says so.
     pub fn restored(stored: Prefix) -> Self {
-        let accepted = stored.length > 0;
-        Self { stored, taken: stored, sent: true, accepted, ..Self::new() }
+        let agent = if stored.length > 0 { Agent::Accepted } else { Agent::Asked };
+        Self { stored, taken: stored, agent, ..Self::new() }
     }
 
     /// Returns what was taken: the next record's digest continues it.
@@ -102,10 +111,14 @@ impl Half {
             Input::Cut => self.cut(Vec::new()),
             Input::Refused(refusal) => self.refused(refusal),
             Input::Accepted => {
-                self.accepted |= self.is_talking();
+                if self.is_talking() {
+                    self.agent = Agent::Accepted;
+                }
                 Vec::new()
             }
             Input::Record(record) => self.record(record),
+            Input::Unreadable if self.is_talking() => self.rewind(),
+            Input::Unreadable => Vec::new(),
             Input::Flush => self.flush(),
             Input::Stored => self.stored_now(),
             Input::StoreFailed { stored } => self.store_failed(stored),
@@ -115,7 +128,8 @@ impl Half {
             Input::Cancel(order) => self.cancel(order),
             Input::PatienceOver => match self.phase {
                 Phase::Waiting { linked: false } if self.storing.is_none() => {
-                    self.give_up(if self.sent { Reason::Absent } else { Reason::Unsent })
+                    let unsent = self.agent == Agent::Nothing;
+                    self.give_up(if unsent { Reason::Unsent } else { Reason::Absent })
                 }
                 Phase::Waiting { .. } | Phase::Talking | Phase::Over => Vec::new(),
             },
@@ -135,8 +149,13 @@ impl Half {
         if !matches!(self.phase, Phase::Waiting { linked: true }) || self.storing.is_some() {
             return Vec::new();
         }
-        let opening = if self.accepted { Opening::Resume(self.stored) } else { Opening::Start };
-        self.sent = true;
+        let opening = match self.agent {
+            Agent::Nothing | Agent::Sent => {
+                self.agent = Agent::Sent;
+                Opening::Start
+            }
+            Agent::Asked | Agent::Accepted => Opening::Resume(self.stored),
+        };
         self.phase = Phase::Talking;
         let mut outputs = vec![Output::Open(opening)];
         // The agent may not have heard of it; to hear it twice changes nothing.
@@ -161,11 +180,12 @@ impl Half {
             // What is on its way may be the outcome: a refusal that stands comes again.
             return self.cut(Vec::new());
         }
-        match refusal {
-            Refusal::Unknown if self.accepted => self.give_up(Reason::Forgotten),
-            Refusal::Declined if !self.accepted => self.give_up(Reason::Declined),
-            Refusal::OtherHistory => self.give_up(Reason::OtherHistory),
-            Refusal::Unknown | Refusal::Declined => self.cut(Vec::new()),
+        match (refusal, self.agent) {
+            (Refusal::Unknown, Agent::Accepted) => self.give_up(Reason::Forgotten),
+            (Refusal::Unknown, Agent::Asked) => self.give_up(Reason::Unheard),
+            (Refusal::Declined, Agent::Sent) => self.give_up(Reason::Declined),
+            (Refusal::OtherHistory, _) => self.give_up(Reason::OtherHistory),
+            (Refusal::Unknown | Refusal::Declined, _) => self.cut(Vec::new()),
         }
     }
 
@@ -173,7 +193,7 @@ impl Half {
         if !self.is_talking() {
             return Vec::new();
         }
-        self.accepted = true;
+        self.agent = Agent::Accepted;
         let Record { sequence, said, computed, ends } = record;
         if sequence <= self.taken.length {
             return Vec::new();
@@ -242,7 +262,7 @@ impl Half {
         self.order = Some(order);
         match self.phase {
             Phase::Talking => vec![Output::Cancel(order)],
-            Phase::Waiting { .. } if !self.sent => self.give_up(Reason::Unsent),
+            Phase::Waiting { .. } if self.agent == Agent::Nothing => self.give_up(Reason::Unsent),
             Phase::Waiting { .. } | Phase::Over => Vec::new(),
         }
     }

@@ -12,8 +12,11 @@ use waggoner_proto::agent::v1::{
     Question, Refusal, RestRequest, UpdateNodeInstance, answer::Outcome,
     operate_request::Message as Down, question::Ask,
 };
-use waggoner_store::instance::{InstanceUpdate, NodeInstance, UpdateError};
-use waggoner_types::Chain;
+use waggoner_store::{
+    instance::{InstanceUpdate, NodeInstance, UpdateError},
+    verdict::Asked,
+};
+use waggoner_types::{AttemptId, Chain};
 use waggoner_wagon::pack_tree;
 
 use crate::{
@@ -21,7 +24,7 @@ use crate::{
     executions::{
         Stage,
         evaluate::{self, Viewpoint},
-        rest, shapes,
+        rest, shapes, verdict,
     },
     home::Home,
 };
@@ -46,26 +49,30 @@ pub(crate) struct Unanswered {
 // === impl Answers ===
 
 impl Answers {
-    /// Answers one question. What cannot be sent any more is asked again after the link is back.
-    pub(crate) async fn answer(&self, question: Question, down: mpsc::Sender<OperateRequest>) {
-        let Question { question_id, ask, .. } = question;
+    /// Works out the answer to one question, and sends all but its last piece. What cannot be
+    /// sent any more is asked again after the link is back.
+    pub(crate) async fn answer(
+        &self,
+        attempt: AttemptId,
+        question: Question,
+        down: mpsc::Sender<OperateRequest>,
+    ) -> OperateRequest {
+        let Question { question_id, key, ask } = question;
+        let json = |value: Value| Outcome::Json(value.to_string());
+        let asked = (!key.is_empty()).then_some(Asked { attempt, key });
         let answer = match ask {
-            Some(Ask::Resource(ask)) => match self.resource(ask, question_id, &down).await {
-                Ok(()) => return,
-                Err(unanswered) => Err(unanswered),
-            },
-            Some(Ask::Node(ask)) => self.node(ask).await,
-            Some(Ask::NodeInstance(ask)) => self.node_instance(ask).await,
-            Some(Ask::UpdateNodeInstance(update)) => self.update(update).await,
-            Some(Ask::EvaluateFunctions(ask)) => self.evaluate(ask).await,
-            Some(Ask::Rest(request)) => Ok(self.rest(request).await),
+            Some(Ask::Resource(ask)) => {
+                self.resource(ask, question_id, &down).await.map(Outcome::Chunk)
+            }
+            Some(Ask::Node(ask)) => self.node(ask).await.map(json),
+            Some(Ask::NodeInstance(ask)) => self.node_instance(ask).await.map(json),
+            Some(Ask::UpdateNodeInstance(update)) => self.update(asked, update).await.map(json),
+            Some(Ask::EvaluateFunctions(ask)) => self.evaluate(ask).await.map(json),
+            Some(Ask::Rest(request)) => Ok(json(self.rest(asked, request).await)),
             None => Err(Unanswered::invalid("the question asks nothing this manager knows")),
         };
-        let outcome = match answer {
-            Ok(value) => Outcome::Json(value.to_string()),
-            Err(unanswered) => Outcome::Refusal(unanswered.into()),
-        };
-        send(&down, question_id, outcome).await;
+        let outcome = answer.unwrap_or_else(|unanswered| Outcome::Refusal(unanswered.into()));
+        said(question_id, outcome)
     }
 
     async fn node(&self, ask: AskNode) -> Result<Value, Unanswered> {
@@ -120,7 +127,12 @@ impl Answers {
     }
 
     /// Changes a node instance by Cloudify's optimistic rule (`rest/resources_v1/nodes.py`).
-    pub(crate) async fn update(&self, update: UpdateNodeInstance) -> Result<Value, Unanswered> {
+    /// One that has a key has its effect once, and its first answer each time.
+    pub(crate) async fn update(
+        &self,
+        asked: Option<Asked>,
+        update: UpdateNodeInstance,
+    ) -> Result<Value, Unanswered> {
         let UpdateNodeInstance { node_instance_id, version, runtime_properties_json, state } =
             update;
         let properties = match runtime_properties_json {
@@ -144,16 +156,13 @@ impl Answers {
             state: state.and(None),
             system_properties: None,
         };
-        match self.home.store.update_node_instance(update).await {
-            Ok(instance) => Ok(shapes::node_instance(&instance)),
-            Err(conflict @ UpdateError::Conflict { .. }) => Err(Unanswered {
-                reason: "VERSION_CONFLICT",
-                status: 409,
-                error_code: "conflict_error",
-                message: conflict.to_string(),
-            }),
-            Err(UpdateError::Store(error)) => Err(Unanswered::failed(&error)),
-        }
+        let store = &self.home.store;
+        let Some(asked) = asked else {
+            return judged(store.update_node_instance(update).await.as_ref());
+        };
+        let tell = |result: Result<&NodeInstance, &UpdateError>| verdict::told(&judged(result));
+        let told = store.update_node_instance_once(asked, update, tell).await;
+        verdict::heard(&told.map_err(|error| Unanswered::failed(&error))?)
     }
 
     async fn evaluate(&self, ask: EvaluateFunctions) -> Result<Value, Unanswered> {
@@ -162,8 +171,8 @@ impl Answers {
         evaluate::value(&self.home, &self.stage, &self.viewpoint, payload).await
     }
 
-    async fn rest(&self, request: RestRequest) -> Value {
-        let (status, body) = match rest::answer(self, request).await {
+    async fn rest(&self, asked: Option<Asked>, request: RestRequest) -> Value {
+        let (status, body) = match rest::answer(self, asked, request).await {
             Ok(body) => (200, body),
             Err(unanswered) => {
                 let Unanswered { status, error_code, message, .. } = unanswered;
@@ -178,12 +187,13 @@ impl Answers {
         json!({ "status": status, "body": body })
     }
 
+    /// Sends all pieces of a resource but the last, and returns that.
     async fn resource(
         &self,
         ask: AskResource,
         question_id: u64,
         down: &mpsc::Sender<OperateRequest>,
-    ) -> Result<(), Unanswered> {
+    ) -> Result<FileChunk, Unanswered> {
         let AskResource { path, directory } = ask;
         let missing = || Unanswered::not_found("resource", &path);
         let files = blueprints::files(&self.home, self.stage.blueprint.digest).await;
@@ -227,17 +237,31 @@ impl Answers {
             }
             data.truncate(length);
             let last = length < MAX_CHUNK;
-            send(down, question_id, Outcome::Chunk(FileChunk { data, last, directory })).await;
+            let chunk = FileChunk { data, last, directory };
             if last {
-                return Ok(());
+                return Ok(chunk);
             }
+            drop(down.send(said(question_id, Outcome::Chunk(chunk))).await);
         }
     }
 }
 
-async fn send(down: &mpsc::Sender<OperateRequest>, question_id: u64, outcome: Outcome) {
+/// What an update of a node instance came to.
+fn judged(result: Result<&NodeInstance, &UpdateError>) -> Result<Value, Unanswered> {
+    result.map(shapes::node_instance).map_err(|error| match error {
+        conflict @ UpdateError::Conflict { .. } => Unanswered {
+            reason: "VERSION_CONFLICT",
+            status: 409,
+            error_code: "conflict_error",
+            message: conflict.to_string(),
+        },
+        UpdateError::Store(error) => Unanswered::failed(error),
+    })
+}
+
+fn said(question_id: u64, outcome: Outcome) -> OperateRequest {
     let answer = Answer { question_id, outcome: Some(outcome) };
-    drop(down.send(OperateRequest { message: Some(Down::Answer(answer)) }).await);
+    OperateRequest { message: Some(Down::Answer(answer)) }
 }
 
 // === impl Unanswered ===

@@ -1,328 +1,388 @@
-//! The manager's half of an attempt's conversation.
+//! The manager's half of an attempt's conversation: who does what [`Half`] decides.
 //!
-//! Records are stored before they are acknowledged. A lost link is waited for and the conversation
-//! taken up where the store has it; a question that was not answered is asked again by the agent.
+//! ```text
+//!   fleet: a link ─────────┐                       ┌──▶ talk: open, ack, reply, cancel
+//!   talk: records, asks ───┤  one select   Half    │
+//!   store: a batch stored ─┼──────────────▶ step ──┼──▶ store: one transaction at a time
+//!   answers: one is ready ─┤                       │
+//!   actor: cancel ─────────┘                       └──▶ the outcome, or why there is none
+//! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use jiff::Timestamp;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time,
-};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use futures_util::future::BoxFuture;
+use tokio::time::{self, Instant};
+use tonic::Status;
 use tracing::{debug, warn};
-use waggoner_engine::TaskNumber;
+use waggoner_attempt::{
+    Order, Prefix,
+    manager::{Batch, Half, Input, Opening, Output, Reason, Record},
+};
 use waggoner_proto::agent::v1::{
-    Ack, Cancel, OperateRequest, OperateResponse, Record as RecordMessage, Resume, Start,
+    Ack, Cancel, OperateRequest, Record as RecordMessage, Resume, Start,
     operate_request::Message as Down, operate_response::Message as Up,
 };
-use waggoner_store::{
-    attempt::{Batch, End},
-    event::{Entry, EntryKind, Origin},
-};
 use waggoner_task::CancellationToken;
-use waggoner_types::{
-    AttemptId, Body, Chain, Exit, LogLevel, OperationError, Outcome, OutputStream, Record,
-};
+use waggoner_types::{AttemptId, Body, Outcome};
 
 use crate::{
-    executions::{actor::Happening, answers::Answers, outcome::told},
-    fleet::{AgentKey, Link},
+    executions::answers::Answers,
+    fleet::{AgentKey, Link, reconcile},
     home::Home,
 };
+
+mod gather;
+mod reason;
+mod talk;
+mod teller;
+
+pub(crate) use gather::Speaker;
+pub(crate) use reason::{lost, unsent};
+pub(crate) use teller::Teller;
+
+use gather::{Gathered, Kept};
+use talk::{Said, Talk};
 
 /// How long an agent that lost its link while it ran an operation is waited for.
 const PATIENCE: Duration = Duration::from_hours(24);
 
-/// How many records are stored in one transaction, at most.
+/// How long a link over which a conversation was lost is left alone.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many records are gathered at the most while others are being stored.
 const BATCH: usize = 256;
-
-/// How many messages may wait to be sent down.
-const DOWN: usize = 16;
-
-/// How long an agent may take to hear that everything was acknowledged.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// An attempt, as its conversation needs it.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) id: AttemptId,
     pub(crate) agent: AgentKey,
-    pub(crate) start: Start,
-    pub(crate) origin: Arc<Origin>,
-    /// The last record that is stored.
-    pub(crate) watermark: u64,
-    /// Whether the agent is known to have accepted it.
-    pub(crate) accepted: bool,
-    /// Answered when its start is stored as an event, which comes before what it says.
-    pub(crate) begun: Option<oneshot::Receiver<()>>,
+    /// How it is started; absent where it may only be resumed.
+    pub(crate) start: Option<Start>,
+    pub(crate) speaker: Speaker,
+    pub(crate) half: Half,
 }
 
-/// How a stretch of the conversation ended.
-enum Stretch {
-    Ended(Outcome),
-    /// The agent does not know the attempt that it had accepted.
-    Forgotten,
-    Refused(Status),
-    Broken(String),
+/// A conversation, over as many links as it takes.
+struct Conversation<'a> {
+    home: &'a Home,
+    answers: &'a Answers,
+    teller: &'a Teller,
+    cancel: &'a CancellationToken,
+    attempt: Attempt,
+    /// What happened while something else was done.
+    pending: VecDeque<Happened>,
+    /// The link that is used, or is to be.
+    link: Option<Arc<Link>>,
+    talk: Option<Talk<'a>>,
+    gathered: Gathered,
+    storing: Option<BoxFuture<'a, Kept>>,
+    /// The outcome that is on its way to the store.
+    outcome: Option<Outcome>,
+    /// What the agent said when it refused.
+    refused: Option<Status>,
+    cancelled: bool,
+    /// The link that is left alone until then, and how long another is waited for.
+    lost: Option<(Arc<Link>, Instant)>,
+    patience: Instant,
 }
 
-/// Whom to tell what becomes of an attempt.
-#[derive(Clone, Debug)]
-pub(crate) struct Teller {
-    pub(crate) happenings: mpsc::Sender<Happening>,
-    pub(crate) task: TaskNumber,
-    pub(crate) retry_number: u32,
+/// Something that happened.
+enum Happened {
+    Linked(Arc<Link>),
+    Said(Said),
+    Kept(Kept),
+    /// Something that needs nothing but to be told.
+    Told(Input),
 }
 
-// === impl Teller ===
-
-impl Teller {
-    /// Tells that the attempt runs. The answer comes when that is stored; it fails when the actor
-    /// has ended, since a forced end waits for nobody.
-    pub(crate) async fn started(&self) -> oneshot::Receiver<()> {
-        let Self { task, retry_number, .. } = *self;
-        let (stored, is_stored) = oneshot::channel();
-        drop(self.happenings.send(Happening::Started { task, retry_number, stored }).await);
-        is_stored
-    }
-
-    /// Tells how the attempt ended.
-    pub(crate) async fn ended(&self, outcome: Outcome) {
-        let Self { task, retry_number, .. } = *self;
-        drop(self.happenings.send(Happening::Ended { task, retry_number, outcome }).await);
-    }
+/// How a conversation ended.
+enum End {
+    Outcome(Outcome),
+    /// The agent never heard of the attempt.
+    Unheard,
 }
 
-/// Converses until the outcome is stored.
+/// Converses until the outcome is stored, or it is certain that there is none.
 pub(crate) async fn converse(
     home: &Home,
-    mut attempt: Attempt,
+    attempt: Attempt,
     answers: &Answers,
     cancel: &CancellationToken,
     teller: &Teller,
 ) -> Outcome {
-    loop {
-        let key = attempt.agent.clone();
-        let found = home.fleet.wait_for(|fleet| fleet.link(&key), PATIENCE);
-        let Some(link) = found.await else {
-            return lost(&key, "it did not come back within a day");
-        };
-        let busy = link.busy();
-        match stretch(home, &link, &mut attempt, answers, cancel, teller).await {
-            Stretch::Ended(outcome) => return outcome,
-            Stretch::Forgotten => return lost(&key, "its daemon was restarted"),
-            Stretch::Refused(status) => {
-                let why = format!("agent `{key}` refused the operation: {}", status.message());
-                let error = match status.code() {
-                    Code::Unavailable | Code::ResourceExhausted => OperationError::recoverable(why),
-                    _ => OperationError::non_recoverable(why),
-                };
-                return Outcome { result: Err(error), exit: None };
-            }
-            Stretch::Broken(why) => {
-                debug!(attempt = %attempt.id, agent = %key, why, "the conversation broke off");
-                drop(busy);
-                // The link is about to be given up; the next one is a new link.
-                tokio::select! {
-                    () = link.ended.cancelled() => {}
-                    () = time::sleep(Duration::from_millis(200)) => {}
-                }
-            }
-        }
-    }
+    let key = attempt.agent.clone();
+    let ended = resume(home, attempt, answers, cancel, teller).await;
+    ended.unwrap_or_else(|| lost(&key, "it does not know it any more"))
 }
 
-fn lost(agent: &AgentKey, why: &str) -> Outcome {
-    let message = format!(
-        "agent `{agent}` lost the operation while it ran: {why}; whether the operation finished \
-         is not known, so it is not run again"
-    );
-    let result = Err(OperationError::non_recoverable(message));
-    Outcome { result, exit: Some(Exit::Lost) }
-}
-
-async fn stretch(
+/// Converses about an attempt that an earlier manager may have sent. Returns nothing if its agent
+/// never heard of it.
+pub(crate) async fn resume(
     home: &Home,
-    link: &Arc<Link>,
-    attempt: &mut Attempt,
+    attempt: Attempt,
     answers: &Answers,
     cancel: &CancellationToken,
     teller: &Teller,
-) -> Stretch {
-    let (down, requests) = mpsc::channel(DOWN);
-    let first = if attempt.accepted {
-        let id = attempt.id.to_string();
-        Down::Resume(Resume { attempt_id: id, after: attempt.watermark, chain: 0 })
-    } else {
-        Down::Start(attempt.start.clone())
+) -> Option<Outcome> {
+    let _needed = home.fleet.need(attempt.id);
+    let mut conversation = Conversation {
+        home,
+        answers,
+        teller,
+        cancel,
+        attempt,
+        pending: VecDeque::new(),
+        link: None,
+        talk: None,
+        gathered: Gathered::default(),
+        storing: None,
+        outcome: None,
+        refused: None,
+        cancelled: false,
+        lost: None,
+        patience: Instant::now() + PATIENCE,
     };
-    send(&down, first).await;
-    let call = link.client().operate(ReceiverStream::new(requests)).await;
-    let responses = match call {
-        Ok(response) => response.into_inner(),
-        Err(status) => return broken(attempt, status),
-    };
-    let mut up = Box::pin(messages(responses).ready_chunks(BATCH));
-    let mut asked = FuturesUnordered::new();
-    let mut cancelled = false;
     loop {
-        let said = tokio::select! {
-            said = up.next() => said,
-            Some(()) = asked.next() => continue,
-            () = cancel.cancelled(), if !cancelled => {
-                cancelled = true;
-                let reason = "the execution was cancelled".to_owned();
-                send(&down, Down::Cancel(Cancel { kill: false, reason })).await;
-                continue;
+        let happened = conversation.next().await;
+        match conversation.take(happened).await {
+            Some(End::Outcome(outcome)) => return Some(outcome),
+            Some(End::Unheard) => return None,
+            None => {}
+        }
+    }
+}
+
+// === impl Conversation ===
+
+impl Conversation<'_> {
+    /// Waits for the next thing to happen. Cancel safe.
+    async fn next(&mut self) -> Happened {
+        if let Some(happened) = self.pending.pop_front() {
+            return happened;
+        }
+        let Self { home, attempt, link, talk, storing, cancel, lost, .. } = self;
+        // What is not read waits at the agent.
+        let has_room = storing.is_none() || self.gathered.len() < BATCH;
+        let seeks = link.is_none() && storing.is_none();
+        tokio::select! {
+            biased;
+            kept = ready(storing.as_mut()) => {
+                *storing = None;
+                Happened::Kept(kept)
+            }
+            () = cancel.cancelled(), if !self.cancelled => {
+                self.cancelled = true;
+                Happened::Told(Input::Cancel(Order::Terminate))
+            }
+            said = said(talk.as_mut()), if has_room => Happened::Said(said),
+            found = find(home, &attempt.agent, lost, self.patience), if seeks => {
+                found.map_or(Happened::Told(Input::PatienceOver), Happened::Linked)
+            }
+        }
+    }
+
+    /// Takes what happened. Returns the end once it is there.
+    async fn take(&mut self, happened: Happened) -> Option<End> {
+        match happened {
+            Happened::Linked(link) => {
+                self.link = Some(link);
+                self.step(Input::Linked).await
+            }
+            Happened::Told(input) => self.step(input).await,
+            Happened::Kept(Kept::Stored) => self.step(Input::Stored).await,
+            Happened::Kept(Kept::Unknown { stored }) => {
+                self.step(Input::StoreFailed { stored }).await
+            }
+            Happened::Kept(Kept::Gone) => Some(End::Outcome(reason::gone())),
+            Happened::Said(Said::Reply(question, answer)) => {
+                if !self.attempt.half.step(Input::Answered(question)).is_empty()
+                    && let Some(talk) = &mut self.talk
+                {
+                    talk.send(*answer).await;
+                }
+                None
+            }
+            Happened::Said(Said::Over(status)) => {
+                let id = self.attempt.id;
+                debug!(attempt = %id, agent = %self.attempt.agent, ?status, "the conversation broke off");
+                let input =
+                    status.as_ref().and_then(talk::refusal).map_or(Input::Cut, Input::Refused);
+                self.refused = status;
+                self.talk = None;
+                self.step(input).await
+            }
+            Happened::Said(Said::Messages(messages)) => {
+                for message in messages {
+                    let end = match message {
+                        Up::Record(record) => self.record(record).await,
+                        Up::Accepted(_) => self.step(Input::Accepted).await,
+                        Up::Heartbeat(_) => None,
+                        Up::Question(question) => {
+                            let id = question.question_id;
+                            if !self.attempt.half.step(Input::Question(id)).is_empty()
+                                && let Some(talk) = &mut self.talk
+                            {
+                                talk.answer(self.answers, self.attempt.id, question);
+                            }
+                            None
+                        }
+                    };
+                    if end.is_some() {
+                        return end;
+                    }
+                }
+                self.step(Input::Flush).await
+            }
+        }
+    }
+
+    async fn record(&mut self, message: RecordMessage) -> Option<End> {
+        let taken = self.attempt.half.taken();
+        let (sequence, said) = (message.sequence, message.chain);
+        if sequence <= taken.length {
+            return None;
+        }
+        let computed = waggoner_wire::chain(taken.chain, &waggoner_wire::payload(&message));
+        let record = match waggoner_wire::from_record(message) {
+            Ok(record) => record,
+            Err(refusal) => {
+                warn!(attempt = %self.attempt.id, %refusal, "a record cannot be read");
+                return self.step(Input::Unreadable).await;
             }
         };
-        let Some(said) = said else { return Stretch::Broken("the stream ended".to_owned()) };
-        let mut records = Vec::new();
-        for message in said {
-            match message {
-                Err(status) => return broken(attempt, status),
-                Ok(Up::Accepted(_)) => attempt.accepted = true,
-                Ok(Up::Record(record)) => records.push(record),
-                Ok(Up::Question(question)) => asked.push(answers.answer(question, down.clone())),
-                Ok(Up::Heartbeat(_)) => {}
+        let ends = matches!(record.body, Body::Outcome(_));
+        let runs = matches!(record.body, Body::ProcessStarted { .. });
+        let input = Input::Record(Record { sequence, said, computed, ends });
+        let outputs = self.attempt.half.step(input);
+        if outputs.contains(&Output::Take) {
+            if runs {
+                self.gathered.begun = Some(self.teller.started().await);
+            }
+            self.gathered.take(&self.attempt.speaker, record);
+            return None;
+        }
+        if !outputs.is_empty() {
+            warn!(attempt = %self.attempt.id, sequence, ?taken, "a record does not continue them");
+        }
+        self.perform_all(outputs).await
+    }
+
+    async fn step(&mut self, input: Input) -> Option<End> {
+        let outputs = self.attempt.half.step(input);
+        self.perform_all(outputs).await
+    }
+
+    async fn perform_all(&mut self, outputs: Vec<Output>) -> Option<End> {
+        for output in outputs {
+            if let Some(end) = self.perform(output).await {
+                return Some(end);
             }
         }
-        if records.is_empty() {
-            continue;
-        }
-        match keep(home, attempt, records, teller).await {
-            Ok(None) => {}
-            Ok(Some(outcome)) => {
-                send(&down, Down::Ack(Ack { upto: attempt.watermark })).await;
-                drop(down);
-                // Read on to the end, so that the acknowledgement is on its way for certain.
-                home.tasks.spawn("farewell", async move {
-                    drop(
-                        time::timeout(FAREWELL, async { while up.next().await.is_some() {} }).await,
-                    );
-                });
-                return Stretch::Ended(outcome);
+        None
+    }
+
+    async fn perform(&mut self, output: Output) -> Option<End> {
+        match output {
+            Output::Open(opening) => self.open(opening).await,
+            Output::Close => self.talk = None,
+            Output::Wait => {
+                self.talk = None;
+                self.gathered.forget();
+                self.lost = self.link.take().map(|link| (link, Instant::now() + PAUSE));
+                self.patience = Instant::now() + PATIENCE;
             }
-            Err(why) => return Stretch::Broken(why),
+            Output::Store(Batch { upto, .. }) => {
+                let (keep, outcome) = self.gathered.keep(self.home, self.attempt.id, upto);
+                self.outcome = outcome;
+                self.storing = Some(keep);
+            }
+            Output::Ack { upto } => self.send(Down::Ack(Ack { upto })).await,
+            Output::Cancel(order) => {
+                let reason = "the execution was cancelled".to_owned();
+                self.send(Down::Cancel(Cancel { kill: order == Order::Kill, reason })).await;
+            }
+            Output::Tell => {
+                if let Some(talk) = self.talk.take() {
+                    self.home.tasks.spawn("farewell", talk.farewell());
+                }
+                return self.outcome.take().map(End::Outcome);
+            }
+            Output::GiveUp(Reason::Unheard) => return Some(End::Unheard),
+            Output::GiveUp(reason) => return Some(End::Outcome(self.give_up(reason).await)),
+            // Done where the record, the question and the answer are.
+            Output::Take | Output::Answer { .. } | Output::Reply { .. } => {}
         }
-        send(&down, Down::Ack(Ack { upto: attempt.watermark })).await;
+        None
+    }
+
+    async fn open(&mut self, opening: Opening) {
+        let Some(link) = &self.link else { return };
+        let first = match opening {
+            Opening::Start => Down::Start(self.attempt.start.clone().unwrap_or_default()),
+            Opening::Resume(Prefix { length, chain }) => {
+                let attempt_id = self.attempt.id.to_string();
+                Down::Resume(Resume { attempt_id, after: length, chain })
+            }
+        };
+        match Talk::open(link, first).await {
+            Ok(talk) => self.talk = Some(talk),
+            Err(status) => self.pending.push_back(Happened::Said(Said::Over(Some(status)))),
+        }
+    }
+
+    async fn send(&mut self, message: Down) {
+        if let Some(talk) = &mut self.talk {
+            talk.send(OperateRequest { message: Some(message) }).await;
+        }
+    }
+
+    /// Ends the attempt in the store too, and tells the agent, as far as it can be told now.
+    async fn give_up(&mut self, reason: Reason) -> Outcome {
+        let Attempt { id, agent, half, .. } = &self.attempt;
+        let outcome = reason::outcome(reason, agent, self.refused.take(), self.cancelled);
+        warn!(attempt = %id, %agent, ?reason, "an attempt was given up");
+        reconcile::end(self.home, *id, &outcome).await;
+        if let (Some(link), Reason::Broken) = (&self.link, reason) {
+            let farewell =
+                waggoner_attempt::Farewell { id: *id, after: half.stored().length, kill: true };
+            reconcile::farewell(self.home, link, farewell).await;
+        }
+        outcome
     }
 }
 
-/// The messages of a stream, up to its end or its failure.
-fn messages(
-    stream: Streaming<OperateResponse>,
-) -> impl futures_util::Stream<Item = Result<Up, Status>> {
-    stream.filter_map(|said| std::future::ready(said.map(|said| said.message).transpose()))
-}
-
-fn broken(attempt: &Attempt, status: Status) -> Stretch {
-    match status.code() {
-        Code::NotFound if attempt.accepted => Stretch::Forgotten,
-        Code::InvalidArgument
-        | Code::FailedPrecondition
-        | Code::ResourceExhausted
-        | Code::Unimplemented
-        | Code::PermissionDenied
-            if !attempt.accepted =>
-        {
-            Stretch::Refused(status)
-        }
-        _ => Stretch::Broken(status.message().to_owned()),
+/// Waits for the transaction under way; for ever, if there is none.
+async fn ready(storing: Option<&mut BoxFuture<'_, Kept>>) -> Kept {
+    match storing {
+        Some(storing) => storing.await,
+        None => pending().await,
     }
 }
 
-/// Sends down; a conversation that has broken off meanwhile is noticed where its messages are read.
-async fn send(down: &mpsc::Sender<OperateRequest>, message: Down) {
-    drop(down.send(OperateRequest { message: Some(message) }).await);
+/// Waits for what the agent says; for ever, if there is no talk.
+async fn said(talk: Option<&mut Talk<'_>>) -> Said {
+    match talk {
+        Some(talk) => talk.next().await,
+        None => pending().await,
+    }
 }
 
-/// Stores records with the attempt's watermark. Returns the outcome, if it is among them.
-async fn keep(
+/// Waits for a link, with patience. Cancel safe.
+async fn find(
     home: &Home,
-    attempt: &mut Attempt,
-    messages: Vec<RecordMessage>,
-    teller: &Teller,
-) -> Result<Option<Outcome>, String> {
-    let mut upto = attempt.watermark;
-    let mut entries = Vec::with_capacity(messages.len());
-    let mut end = None;
-    let mut runs = false;
-    for message in messages {
-        let record = waggoner_wire::from_record(message).map_err(|refusal| refusal.message)?;
-        if record.sequence <= upto {
-            continue;
+    key: &AgentKey,
+    lost: &mut Option<(Arc<Link>, Instant)>,
+    patience: Instant,
+) -> Option<Arc<Link>> {
+    if let Some((link, until)) = lost {
+        // It is about to be given up, or another conversation may be held over it.
+        tokio::select! {
+            () = link.ended.cancelled() => {}
+            () = time::sleep_until(*until) => {}
         }
-        if record.sequence != upto + 1 {
-            let why = format!("record {} came where {} was due", record.sequence, upto + 1);
-            warn!(attempt = %attempt.id, why, "a hole in an attempt's records");
-            return Err(why);
-        }
-        upto = record.sequence;
-        runs |= matches!(record.body, Body::ProcessStarted { .. });
-        match entry(&attempt.origin, record) {
-            Kept::Entry(entry) => entries.push(entry),
-            Kept::Outcome(outcome) => end = Some(outcome),
-            Kept::Nothing => {}
-        }
+        *lost = None;
     }
-    if upto == attempt.watermark {
-        return Ok(None);
-    }
-    if runs {
-        attempt.begun = Some(teller.started().await);
-    }
-    if !entries.is_empty()
-        && let Some(begun) = attempt.begun.take()
-    {
-        // It fails when the actor has ended, and nobody tells of the start any more.
-        drop(begun.await);
-    }
-    let now = Timestamp::now();
-    let ended = end.as_ref().map(|outcome| End { at: now, outcome: told(outcome) });
-    let upto = waggoner_store::attempt::Watermark { upto, chain: 0 };
-    let batch = Batch { attempt: attempt.id, upto, entries, end: ended };
-    let kept = home.store.ingest(batch, now).await;
-    attempt.watermark = kept.map_err(|error| Chain(&error).to_string())?.upto;
-    Ok(end)
-}
-
-fn stream_name(stream: OutputStream) -> &'static str {
-    match stream {
-        OutputStream::Stdout => "stdout",
-        OutputStream::Stderr => "stderr",
-    }
-}
-
-enum Kept {
-    Entry(Entry),
-    Outcome(Outcome),
-    Nothing,
-}
-
-fn entry(origin: &Arc<Origin>, record: Record) -> Kept {
-    let Record { sequence, time, body } = record;
-    let (kind, message) = match body {
-        Body::ProcessStarted { .. } => return Kept::Nothing,
-        Body::Outcome(outcome) => return Kept::Outcome(outcome),
-        Body::Output { stream, data, .. } => {
-            let logger = stream_name(stream);
-            let text = String::from_utf8_lossy(&data);
-            let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
-            (EntryKind::Log { level: LogLevel::Debug, logger: logger.to_owned() }, text)
-        }
-        Body::Gap { stream, from, to, reason } => {
-            let logger = stream_name(stream).to_owned();
-            let text = format!("{} bytes of output were not kept: {reason}", to - from);
-            (EntryKind::Log { level: LogLevel::Warning, logger }, text)
-        }
-        Body::Log { level, logger, message } => (EntryKind::Log { level, logger }, message),
-        Body::Event { event_type, message } => (EntryKind::Event { event_type }, message),
-    };
-    let origin = Arc::clone(origin);
-    Kept::Entry(Entry { origin, time, kind, message, causes: Vec::new(), sequence })
+    let left = patience.saturating_duration_since(Instant::now());
+    home.fleet.wait_for(|fleet| fleet.link(key), left).await
 }

@@ -9,19 +9,25 @@ use waggoner_proto::agent::v1::{RestRequest, UpdateNodeInstance};
 use waggoner_store::{
     PageRequest,
     secret::{Overwrite, Secret},
+    verdict::Asked,
 };
 
 use crate::executions::{
     answers::{Answers, Unanswered},
     evaluate::{self, Viewpoint},
     shapes,
+    verdict::once,
 };
 
 /// The version of Cloudify that plugins believe to talk to.
 const CLOUDIFY: &str = "7.0.5";
 
 /// Answers one request.
-pub(crate) async fn answer(answers: &Answers, request: RestRequest) -> Result<Value, Unanswered> {
+pub(crate) async fn answer(
+    answers: &Answers,
+    asked: Option<Asked>,
+    request: RestRequest,
+) -> Result<Value, Unanswered> {
     let RestRequest { method, path, query, body_json } = request;
     let body: Value = match body_json.as_str() {
         "" => Value::Null,
@@ -37,18 +43,15 @@ pub(crate) async fn answer(answers: &Answers, request: RestRequest) -> Result<Va
         ("GET", ["nodes"]) => nodes(answers, &query).await,
         ("GET", ["node-instances"]) => instances(answers, &query).await,
         ("GET", ["node-instances", id]) => Ok(shapes::node_instance(&answers.stored(id).await?)),
-        ("PATCH", ["node-instances", id]) => update(answers, id, &body).await,
+        ("PATCH", ["node-instances", id]) => update(answers, asked, id, &body).await,
         ("POST", ["evaluate", "functions"]) => evaluate_functions(answers, &body).await,
         ("GET", ["secrets"]) => secrets(answers).await,
         ("GET", ["secrets", key]) => secret(answers, key).await,
-        ("PUT", ["secrets", key]) => put_secret(answers, key, &body).await,
+        ("PUT", ["secrets", key]) => {
+            once(&answers.home.store, asked, put_secret(answers, key, &body)).await
+        }
         ("DELETE", ["secrets", key]) => {
-            let deleted = answers
-                .home
-                .store
-                .delete_secret(stage.scene.tenant.clone(), (*key).to_owned())
-                .await;
-            deleted.map(|()| json!({})).map_err(|error| Unanswered::failed(&error))
+            once(&answers.home.store, asked, delete_secret(answers, key)).await
         }
         ("GET", ["deployments"]) => Ok(shapes::list(&[deployment(answers)])),
         ("GET", ["deployments", id]) if *id == stage.scene.deployment.as_str() => {
@@ -114,19 +117,23 @@ async fn instances(answers: &Answers, query: &Query<'_>) -> Result<Value, Unansw
     Ok(shapes::list(&shown))
 }
 
-async fn update(answers: &Answers, id: &str, body: &Value) -> Result<Value, Unanswered> {
+async fn update(
+    answers: &Answers,
+    asked: Option<Asked>,
+    id: &str,
+    body: &Value,
+) -> Result<Value, Unanswered> {
     let version = body["version"]
         .as_i64()
         .ok_or_else(|| Unanswered::invalid("`version` has to be a whole number"))?;
     let properties = body.get("runtime_properties").map(ToString::to_string);
-    answers
-        .update(UpdateNodeInstance {
-            node_instance_id: id.to_owned(),
-            version,
-            runtime_properties_json: properties,
-            state: None,
-        })
-        .await
+    let update = UpdateNodeInstance {
+        node_instance_id: id.to_owned(),
+        version,
+        runtime_properties_json: properties,
+        state: None,
+    };
+    answers.update(asked, update).await
 }
 
 async fn evaluate_functions(answers: &Answers, body: &Value) -> Result<Value, Unanswered> {
@@ -171,6 +178,12 @@ async fn put_secret(answers: &Answers, key: &str, body: &Value) -> Result<Value,
     let (key, value) = (key.to_owned(), SecretString::from(value));
     let put = answers.home.store.put_secret(tenant, key, &value, overwrite, Timestamp::now());
     put.await.map(|secret| shown(&secret, None)).map_err(|error| Unanswered::failed(&error))
+}
+
+async fn delete_secret(answers: &Answers, key: &str) -> Result<Value, Unanswered> {
+    let tenant = answers.stage.scene.tenant.clone();
+    let deleted = answers.home.store.delete_secret(tenant, key.to_owned()).await;
+    deleted.map(|()| json!({})).map_err(|error| Unanswered::failed(&error))
 }
 
 fn shown(secret: &Secret, value: Option<&SecretString>) -> Value {

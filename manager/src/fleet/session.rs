@@ -15,7 +15,7 @@ use waggoner_proto::agent::v1::{
 };
 
 use crate::{
-    fleet::{AgentKey, Link},
+    fleet::{AgentKey, Link, reconcile::reconcile},
     home::Home,
 };
 
@@ -47,6 +47,12 @@ pub(crate) enum SessionError {
     Answer { key: AgentKey, status: Status },
     #[error("agent `{0}` gave no sign of life")]
     Silent(AgentKey),
+    #[error("failed to compare the attempts of agent `{key}` with the stored ones")]
+    Reconcile {
+        key: AgentKey,
+        #[source]
+        source: waggoner_store::Error,
+    },
     #[error("failed to look agent `{key}` up")]
     Store {
         key: AgentKey,
@@ -73,8 +79,11 @@ pub(crate) async fn hold(
     let theirs = hello.now.and_then(|now| waggoner_wire::from_timestamp(now).ok());
     let ahead = theirs.map(|theirs| theirs.duration_since(Timestamp::now())).unwrap_or_default();
     let link = Arc::new(Link::new(key.clone(), agent.role, host, channel, ahead));
+    reconcile(home, &link, hello.attempts.clone())
+        .await
+        .map_err(|source| SessionError::Reconcile { key, source })?;
     enter(home, &link).await?;
-    info!(agent = %key, version = hello.agent_version, "agent linked");
+    info!(agent = %link.key, version = hello.agent_version, "agent linked");
     home.note_agent_linked(&link, &hello).await;
     let stop = home.tasks.token();
     let ended = tokio::select! {
@@ -85,7 +94,7 @@ pub(crate) async fn hold(
     };
     home.fleet.leave(&link);
     home.note_agent_unlinked(&link).await;
-    info!(agent = %key, "agent unlinked");
+    info!(agent = %link.key, "agent unlinked");
     ended
 }
 

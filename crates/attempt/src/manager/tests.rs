@@ -54,7 +54,7 @@ fn a_lost_conversation_goes_on_where_the_store_has_it() {
 #[test]
 fn wrong_records_rewind_a_bounded_number_of_times() {
     let chain = Input::Record(Record { sequence: 1, said: 1, computed: 2, ends: false });
-    for wrong in [record(2), chain] {
+    for wrong in [record(2), chain, Input::Unreadable] {
         let mut half = talking();
         for _ in 0..REWINDS {
             assert_eq!(half.step(wrong), [Output::Close, Output::Wait]);
@@ -94,12 +94,15 @@ fn what_was_never_sent_is_not_sent_after_a_cancel() {
 }
 
 #[test]
-fn an_attempt_of_which_records_are_stored_is_never_started() {
-    let opened = |mut half: Half| half.step(Input::Linked);
-    let start = Output::Open(Opening::Start);
-    assert_eq!(opened(Half::new()), [start]);
-    assert_eq!(opened(Half::restored(prefix(0))), [start]);
-    assert_eq!(opened(Half::restored(prefix(4))), [Output::Open(Opening::Resume(prefix(4)))]);
+fn what_an_earlier_manager_may_have_sent_is_asked_for_before_it_is_started() {
+    for (length, reason) in [(0, Reason::Unheard), (4, Reason::Forgotten)] {
+        let mut half = Half::restored(prefix(length));
+        let resume = Opening::Resume(prefix(length));
+        assert_eq!(half.step(Input::Linked), [Output::Open(resume)]);
+        let outputs = half.step(Input::Refused(Refusal::Unknown));
+        assert_eq!(outputs, [Output::Close, Output::GiveUp(reason)]);
+    }
+    assert_eq!(Half::new().step(Input::Linked), [Output::Open(Opening::Start)]);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum Input {
     Accepted,
     /// A record came.
     Record(Record),
+    /// Something came that is no record.
+    Unreadable,
     /// No more records are there at the moment.
     Flush,
     /// What was told to be stored is.
@@ -108,6 +110,8 @@ pub enum Reason {
     Unsent,
     /// The agent does not run it.
     Declined,
+    /// An earlier manager may have sent it, and the agent never heard of it: it may be started.
+    Unheard,
     /// The agent had it and does not know it any more.
     Forgotten,
     /// The agent holds other records than those that are stored.

@@ -220,6 +220,12 @@ impl Manager {
                 alive.writing = Some((after, entries, batch));
             }
             Output::Tell => self.told += 1,
+            Output::GiveUp(Reason::Unheard) => {
+                alive.half = Half::new();
+                if let Some(order) = self.store.order {
+                    self.step(Input::Cancel(order), line);
+                }
+            }
             Output::GiveUp(reason) => {
                 self.told += 1;
                 self.store.end.get_or_insert(End::GivenUp(reason));

@@ -464,7 +464,9 @@ impl World {
         let runs = self.agent.runs;
         let is_honest = match end {
             End::Outcome => store.entries.last().is_some_and(|entry| entry.ends),
-            End::GivenUp(Reason::Unsent) => runs == 0,
+            // A start that comes late by an old link is found and killed at the next hello.
+            End::GivenUp(Reason::Unsent) => runs == 0 || !self.kind.is_strict,
+            End::GivenUp(Reason::Unheard) => false,
             End::GivenUp(Reason::Declined) => runs == 0 && self.kind.may_be_full && self.refused,
             End::GivenUp(Reason::Forgotten) => self.disk_lost,
             End::GivenUp(Reason::OtherHistory) => {

@@ -1,0 +1,164 @@
+//! Records on their way to the store.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::{sync::oneshot, time};
+use tracing::warn;
+use waggoner_attempt::Prefix;
+use waggoner_store::{
+    Error, Store,
+    attempt::{Batch, End, Watermark},
+    event::{Entry, EntryKind, Origin},
+};
+use waggoner_task::Backoff;
+use waggoner_types::{AttemptId, Body, Chain, LogLevel, Outcome, OutputStream, Record};
+
+use crate::{executions::outcome::told, home::Home};
+
+/// What the entries of an attempt's records have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub(crate) origin: Arc<Origin>,
+    /// The name of the logger that the operation's `ctx.logger` is.
+    pub(crate) logger: String,
+}
+
+/// Records that were taken and are not being stored yet.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    entries: Vec<Entry>,
+    records: usize,
+    outcome: Option<Outcome>,
+    /// Answered when the attempt's start is stored as an event, which comes before what it says.
+    pub(super) begun: Option<oneshot::Receiver<()>>,
+}
+
+/// How a transaction ended.
+#[derive(Debug)]
+pub(super) enum Kept {
+    Stored,
+    /// It may have failed: the store holds this.
+    Unknown {
+        stored: Prefix,
+    },
+    /// The attempt is not in the store any more.
+    Gone,
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    pub(super) fn len(&self) -> usize {
+        self.records
+    }
+
+    pub(super) fn take(&mut self, speaker: &Speaker, record: Record) {
+        self.records += 1;
+        let Record { sequence, time, body } = record;
+        let mut log = |kind, message| {
+            let (origin, causes) = (Arc::clone(&speaker.origin), Vec::new());
+            self.entries.push(Entry { origin, time, kind, message, causes, sequence });
+        };
+        match body {
+            Body::ProcessStarted { .. } => {}
+            Body::Outcome(outcome) => self.outcome = Some(outcome),
+            Body::Output { stream, data, lines: false, .. } => {
+                let logger = stream_name(stream).to_owned();
+                log(EntryKind::Log { level: LogLevel::Debug, logger }, text(&data));
+            }
+            // As `OutputConsumer` logs them (`cloudify/utils.py`).
+            Body::Output { stream, data, lines: true, .. } => {
+                let prefix = match stream {
+                    OutputStream::Stdout => "<out>",
+                    OutputStream::Stderr => "<err>",
+                };
+                for line in data.split_inclusive(|byte| *byte == b'\n') {
+                    let line = String::from_utf8_lossy(line);
+                    let message = format!("{prefix} {}", line.trim_end_matches(['\r', '\n']));
+                    let logger = speaker.logger.clone();
+                    log(EntryKind::Log { level: LogLevel::Info, logger }, message);
+                }
+            }
+            Body::Gap { stream, from, to, reason } => {
+                let logger = stream_name(stream).to_owned();
+                let bytes = to.saturating_sub(from);
+                let message = format!("{bytes} bytes of output were not kept: {reason}");
+                log(EntryKind::Log { level: LogLevel::Warning, logger }, message);
+            }
+            Body::Log { level, logger, message } => log(EntryKind::Log { level, logger }, message),
+            Body::Event { event_type, message } => log(EntryKind::Event { event_type }, message),
+        }
+    }
+
+    /// Forgets what was taken: it comes again.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.outcome = None;
+        self.records = 0;
+    }
+
+    /// Stores what was taken. Returns the outcome that is among it.
+    pub(super) fn keep(
+        &mut self,
+        home: &Home,
+        attempt: AttemptId,
+        upto: Prefix,
+    ) -> (BoxFuture<'static, Kept>, Option<Outcome>) {
+        let now = Timestamp::now();
+        let outcome = self.outcome.take();
+        let end = outcome.as_ref().map(|outcome| End { at: now, outcome: told(outcome) });
+        let entries = std::mem::take(&mut self.entries);
+        self.records = 0;
+        let begun = if entries.is_empty() { None } else { self.begun.take() };
+        let upto = Watermark { upto: upto.length, chain: upto.chain };
+        let batch = Batch { attempt, upto, entries, end };
+        (Box::pin(keep(home.store.clone(), batch, now, begun)), outcome)
+    }
+}
+
+async fn keep(
+    store: Store,
+    batch: Batch,
+    now: Timestamp,
+    begun: Option<oneshot::Receiver<()>>,
+) -> Kept {
+    if let Some(begun) = begun {
+        // It fails when the actor has ended, and nobody tells of the start any more.
+        drop(begun.await);
+    }
+    let Batch { attempt, upto, .. } = batch;
+    match store.ingest(batch, now).await {
+        Ok(stored) if stored == upto => return Kept::Stored,
+        Ok(Watermark { upto, chain }) => {
+            return Kept::Unknown { stored: Prefix { length: upto, chain } };
+        }
+        Err(Error::Missing(_)) => return Kept::Gone,
+        Err(error) => warn!(%attempt, error = %Chain(&error), "failed to store records"),
+    }
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+    loop {
+        time::sleep(backoff.next()).await;
+        match store.attempt(attempt).await {
+            Ok(held) => {
+                let Watermark { upto, chain } = held.watermark;
+                return Kept::Unknown { stored: Prefix { length: upto, chain } };
+            }
+            Err(Error::Missing(_)) => return Kept::Gone,
+            Err(error) => warn!(%attempt, error = %Chain(&error), "failed to read the watermark"),
+        }
+    }
+}
+
+fn text(data: &[u8]) -> String {
+    let text = String::from_utf8_lossy(data);
+    text.strip_suffix('\n').unwrap_or(&text).to_owned()
+}
+
+fn stream_name(stream: OutputStream) -> &'static str {
+    match stream {
+        OutputStream::Stdout => "stdout",
+        OutputStream::Stderr => "stderr",
+    }
+}

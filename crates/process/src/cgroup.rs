@@ -52,19 +52,20 @@ impl Cgroups {
 
     /// Makes a cgroup. Its name has to be new.
     pub fn create(&self, name: &str) -> io::Result<Cgroup> {
-        let cgroup = self.name(name);
-        fs_err::create_dir(&cgroup.directory)?;
-        Ok(cgroup)
-    }
-
-    /// Names a cgroup without making it.
-    pub fn name(&self, name: &str) -> Cgroup {
-        Cgroup { directory: self.directory.join(name), left: Arc::clone(&self.left) }
+        let directory = self.directory.join(name);
+        fs_err::create_dir(&directory)?;
+        Ok(Cgroup { directory, left: Arc::clone(&self.left) })
     }
 
     /// Removes those that have become empty since they were dropped.
     pub fn sweep(&self) {
         lock(&self.left).retain(|directory| !is_removed(fs_err::remove_dir(directory)));
+    }
+
+    /// Removes the directory, unless somebody lives in one of its cgroups.
+    pub fn close(&self) {
+        self.sweep();
+        fs_err::remove_dir(&self.directory).ok();
     }
 
     fn prepare(&self) -> io::Result<()> {

@@ -140,6 +140,9 @@ pub async fn supervise(config: Config) -> Result<(), SuperviseError> {
     // A daemon that comes now starts another supervisor, which waits for the journal.
     fs_err::remove_file(home.socket()).ok();
     drop(listener);
+    if let Some(cgroups) = &house.cgroups {
+        cgroups.close();
+    }
     let synced = house.writer.sync().await;
     drop(house);
     tokio::task::spawn_blocking(|| thread.join()).await.ok();

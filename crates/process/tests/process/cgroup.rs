@@ -16,9 +16,7 @@ struct Sweep(Cgroups);
 
 impl Drop for Sweep {
     fn drop(&mut self) {
-        let directory = self.0.name("x").directory().parent().unwrap().to_owned();
-        self.0.sweep();
-        fs_err::remove_dir(directory).ok();
+        self.0.close();
     }
 }
 
@@ -76,6 +74,8 @@ async fn it_is_in_its_cgroup_before_its_first_instruction() {
     let directory = cgroup.directory().to_owned();
     drop((child, output, spawn, cgroup));
     assert!(!directory.exists(), "an empty one goes with its owner");
+    sweep.0.close();
+    assert!(!directory.parent().unwrap().exists());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use waggoner_supervisor::{CallError, Limits, Refusal, Spawn};
 use waggoner_types::Exit;
 
-use crate::site::{Site, eventually, family, is_alive, new_id, shell};
+use crate::site::{Site, eventually, family, is_alive, kill, new_id, shell};
 
 fn python(code: &str) -> Spawn {
     Spawn { program: "python3".into(), args: vec!["-c".into(), code.into()], ..shell("") }
@@ -178,9 +178,5 @@ async fn a_daemon_that_an_operation_leaves_behind_lives_on() {
     let pid: i32 = str::from_utf8(&exited.stdout.bytes).unwrap().trim().parse().unwrap();
     assert!(is_alive(pid));
     assert_eq!((exited.exit, exited.cut), (Exit::Code(0), false));
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    kill(pid);
 }

@@ -1,12 +1,11 @@
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
 use waggoner_supervisor::{
     CallError, ConnectError, Greeting, Home, Launch, Leave, Process, Refusal, Supervisor,
 };
 use waggoner_types::{AttemptId, Exit, OutputStream};
 
-use crate::site::{Site, eventually, family, is_alive, new_id, shell, written};
+use crate::site::{Site, eventually, family, is_alive, kill, new_id, numbered, shell, written};
 
 /// A daemon that starts an operation and is not heard of again.
 #[tokio::test]
@@ -23,11 +22,7 @@ async fn daemon() {
     let (supervisor, _events, _) = connected.unwrap();
     supervisor.open(attempt, 1, "").await.unwrap();
     supervisor.spawn(attempt, &shell(&script)).await.unwrap();
-    std::future::pending().await
-}
-
-fn kill(pid: i32) {
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test]
@@ -59,7 +54,7 @@ async fn an_operation_outlives_the_daemon_and_loses_no_byte() {
     };
     assert_eq!(exited.exit, Exit::Code(0));
     let records = site.records(attempt, met.place);
-    let lines: String = (0..400).map(|i| format!("line {i}\n")).collect();
+    let lines = numbered("line", 400);
     assert_eq!(String::from_utf8(written(&records, OutputStream::Stdout)).unwrap(), lines);
     assert_eq!(fs_err::read_to_string(directory.join("runs")).unwrap(), "x\n", "it ran once");
 }

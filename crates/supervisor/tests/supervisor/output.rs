@@ -3,7 +3,7 @@ use std::time::Duration;
 use waggoner_supervisor::{Kept, Mode, Opened, Process, Spawn, Tail, Written};
 use waggoner_types::{Body, Exit, OutputStream};
 
-use crate::site::{Site, new_id, record, shell, written};
+use crate::site::{Site, family, kill, new_id, numbered, record, shell, written};
 
 fn tail(bytes: &[u8]) -> Tail {
     Tail { written: bytes.len() as u64, bytes: bytes.into() }
@@ -60,15 +60,15 @@ async fn lines_come_whole_and_what_is_discarded_leaves_its_end() {
     let (attempt, _) = met.run(&spawn).await;
     let exited = met.end(attempt).await;
     let records = site.records(attempt, met.place);
-    let all: String = (0..3000).map(|i| format!("line {i}\n")).chain(["end".to_owned()]).collect();
+    let all = numbered("line", 3000) + "end";
     assert_eq!(String::from_utf8(written(&records, OutputStream::Stdout)).unwrap(), all);
     for record in &records[1..] {
         let Body::Output { stream, lines, data, .. } = record else { panic!("{record:?}") };
         assert_eq!((*stream, *lines), (OutputStream::Stdout, true));
         assert!(data.ends_with(b"\n") || data == b"end");
-        assert!(data.iter().filter(|byte| **byte == b'\n').count() <= 1024);
+        assert!(data.split(|byte| *byte == b'\n').count() <= 1025);
     }
-    let errors: String = (0..3000).map(|i| format!("err {i}\n")).collect();
+    let errors = numbered("err", 3000);
     assert_eq!(exited.stderr.written, errors.len() as u64);
     assert_eq!(exited.stderr.bytes, &errors.as_bytes()[errors.len() - 16 * 1024..]);
 }
@@ -84,6 +84,9 @@ async fn output_is_whole_to_the_last_byte_while_a_grandchild_holds_the_pipe() {
     let records = site.records(attempt, met.place);
     assert_eq!(written(&records, OutputStream::Stdout), vec![0; 3_000_000]);
     assert_eq!(written(&records, OutputStream::Stderr), b"last");
+    for pid in family(attempt) {
+        kill(pid);
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ impl Small {
 
 impl Drop for Small {
     fn drop(&mut self) {
-        _ = Command::new("umount").args(["-l", self.0.as_str()]).status();
+        Command::new("umount").args(["-l", self.0.as_str()]).status().ok();
     }
 }
 
@@ -45,7 +45,8 @@ async fn on_a_full_disk_the_operation_waits_and_loses_nothing() {
     while exit.is_none() || after < met.attempt(attempt).await.last {
         let Place { segment, offset } = met.place;
         reader.advance(waggoner_journal::Place { segment, offset }).unwrap();
-        for stored in reader.read(attempt, after, 1 << 20).unwrap() {
+        // More than the disk holds.
+        for stored in reader.read(attempt, after, 1 << 24).unwrap() {
             let message: waggoner_proto::agent::v1::Record =
                 prost::Message::decode(&stored.bytes[..]).unwrap();
             let message =

@@ -15,7 +15,7 @@ use waggoner_types::{AttemptId, Body, OutputStream, Record};
 use waggoner_wire::{chain, from_record, payload, to_record};
 
 /// Longer than anything takes that does happen, on a busy host.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// A home, and what its supervisors are told.
 pub(crate) struct Site {
@@ -41,13 +41,13 @@ impl Site {
         let env = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("RUST_BACKTRACE", "1")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let site = Self { directory, env, pids: Vec::new() };
-        let home = site.home().directory().to_string();
-        site.with("TEST_HOME", home)
+        let home = site.home();
+        site.with("TEST_HOME", home.directory())
     }
 
     /// Tells the supervisors something.
-    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.env.insert(name.to_owned(), value.to_string());
+    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display + Copy) -> Self {
+        self.env.insert(name.to_owned(), format!("{value}"));
         self
     }
 
@@ -158,8 +158,12 @@ impl Met {
     }
 
     pub(crate) fn kill(&self) {
-        kill_process(Pid::from_raw(self.greeting.pid).unwrap(), Signal::KILL).unwrap();
+        kill(self.greeting.pid);
     }
+}
+
+pub(crate) fn kill(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
 pub(crate) fn new_id() -> AttemptId {
@@ -181,6 +185,12 @@ pub(crate) fn record(message: &str) -> Vec<u8> {
     let body = Body::Event { event_type, message };
     let time = jiff::Timestamp::UNIX_EPOCH;
     to_record(Record { sequence: 0, time, body }).encode_to_vec()
+}
+
+/// Lines of a word and a number.
+pub(crate) fn numbered(word: &str, count: u32) -> String {
+    let lines: Vec<_> = (0..count).map(|number| format!("{word} {number}\n")).collect();
+    lines.concat()
 }
 
 /// What was written to a stream, whole or with holes.

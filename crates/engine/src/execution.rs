@@ -29,12 +29,14 @@ use crate::{
 mod advance;
 mod dispatch;
 mod finish;
+mod line;
 mod note;
 mod replay;
 mod settle;
 mod turn;
 mod work;
 
+use line::Line;
 use turn::Turn;
 
 pub use replay::Resume;
@@ -52,7 +54,7 @@ pub struct Execution {
     /// What takes no time and is to be done.
     worklist: VecDeque<TaskIx>,
     /// Operations that may be dispatched.
-    ready: VecDeque<TaskIx>,
+    ready: Line,
     /// Operations that wait to be tried again.
     timers: BTreeSet<(Timestamp, TaskIx)>,
     /// Operations that are out.
@@ -100,7 +102,7 @@ impl Execution {
             graph: Graph::default(),
             phase: 0,
             worklist: VecDeque::new(),
-            ready: VecDeque::new(),
+            ready: Line::default(),
             timers: BTreeSet::new(),
             running: BTreeSet::new(),
             dying: Vec::new(),
@@ -154,7 +156,7 @@ impl Execution {
 
     /// How many operations the task graph has, as far as it is known: a later phase may add some.
     pub fn operations(&self) -> usize {
-        self.graph.calls().len()
+        self.graph.calls()
     }
 
     /// How many operations are out.
@@ -172,7 +174,7 @@ impl Execution {
 
     /// Operations that may be dispatched but have to queue.
     pub(crate) fn ready(&self) -> impl Iterator<Item = TaskIx> {
-        self.ready.iter().copied()
+        self.ready.iter()
     }
 
     fn take(&mut self, event: Event, turn: &mut Turn) {

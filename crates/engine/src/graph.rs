@@ -39,9 +39,12 @@ pub(crate) struct GroupIx(u32);
 pub(crate) struct Graph {
     tasks: Vec<Task>,
     groups: Vec<Group>,
-    calls: HashMap<TaskNumber, TaskIx>,
-    /// The number of the next task of a phase.
-    next: u64,
+    /// The tasks by number, as far as numbers are those of a phase: they are without holes.
+    of_phases: Vec<TaskIx>,
+    /// The tasks by number that belong to a group that was built before.
+    of_blocks: HashMap<TaskNumber, TaskIx>,
+    /// How many tasks run an operation.
+    calls: usize,
     /// The numbers of the next tasks, where they belong to a group that was built before.
     block: Option<Range<u64>>,
 }
@@ -99,6 +102,8 @@ pub(crate) struct Group {
     blocks: u16,
     /// The first task that failed in this round.
     pub(crate) failed: Option<TaskIx>,
+    /// Whether an operation was sent.
+    pub(crate) has_begun: bool,
     /// Operations that are out.
     pub(crate) running: u32,
     /// Operations that wait to be tried again.
@@ -133,9 +138,9 @@ impl TaskIx {
 // === impl Graph ===
 
 impl Graph {
-    /// The operations, by number.
-    pub(crate) fn calls(&self) -> &HashMap<TaskNumber, TaskIx> {
-        &self.calls
+    /// How many tasks run an operation.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls
     }
 
     // The number of a task that came after its group was built: 20 bits that count the tasks of
@@ -165,7 +170,9 @@ impl Graph {
     }
 
     pub(crate) fn find(&self, number: TaskNumber) -> Option<TaskIx> {
-        self.calls.get(&number).copied()
+        let of_phase = usize::try_from(number.0).ok().and_then(|at| self.of_phases.get(at));
+        let task = of_phase.or_else(|| self.of_blocks.get(&number)).copied()?;
+        self.call(task).is_some().then_some(task)
     }
 
     /// Says whether a number is of a phase that has been built.
@@ -175,7 +182,7 @@ impl Graph {
             0 => number,
             _ => (number & ((1 << Self::END_BITS) - 1)) >> Self::BLOCK_BITS,
         };
-        own < self.next
+        usize::try_from(own).is_ok_and(|own| own < self.of_phases.len())
     }
 
     pub(crate) fn call(&self, task: TaskIx) -> Option<&Call> {
@@ -216,6 +223,7 @@ impl Graph {
             round: 0,
             blocks: 0,
             failed: None,
+            has_begun: false,
             running: 0,
             waiting: Vec::new(),
             tasks: first..first + 2,
@@ -337,13 +345,15 @@ impl Graph {
         let own = self.block.as_mut().map(Iterator::next);
         let number = match own {
             Some(number) => number.expect("a life has under a million tasks"),
-            None => self.next,
+            None => u64::try_from(self.of_phases.len()).expect("there is no room for more"),
         };
-        self.next += u64::from(own.is_none());
         let number = TaskNumber(number);
-        if matches!(work, Work::Call(_)) {
-            self.calls.insert(number, task);
+        if own.is_some() {
+            self.of_blocks.insert(number, task);
+        } else {
+            self.of_phases.push(task);
         }
+        self.calls += usize::from(matches!(work, Work::Call(_)));
         let round = self.group(group).round;
         let then = Vec::new();
         self.tasks.push(Task { number, group, round, waits_for: 0, is_done: false, then, work });

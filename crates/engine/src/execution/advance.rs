@@ -29,7 +29,7 @@ impl Execution {
         self.work(turn);
         let waiting = std::mem::take(&mut self.timers).into_iter().map(|(_, task)| task);
         let ready = std::mem::take(&mut self.ready);
-        for task in waiting.chain(ready) {
+        for task in waiting.chain(ready.iter()) {
             if !self.graph.is_dead(task) {
                 self.end(task, TaskState::Dropped, turn);
             }
@@ -59,7 +59,7 @@ impl Execution {
             self.timers.pop_first();
             let group = self.graph.task(task).group;
             self.graph.group_mut(group).waiting.retain(|other| *other != task);
-            self.ready.push_back(task);
+            self.ready.push(task, &self.graph);
         }
     }
 

@@ -14,11 +14,11 @@ impl Execution {
         if turn.is_replay {
             // Nothing is sent, but what never will be must not hold up the phase.
             let graph = &self.graph;
-            self.ready.retain(|task| !graph.is_dead(*task));
+            self.ready.retain(|task| !graph.is_dead(task));
             return;
         }
         while self.running.len() < self.settings.max_in_flight.max(1) {
-            let Some(task) = self.ready.pop_front() else { return };
+            let Some(task) = self.ready.pop() else { return };
             if self.graph.is_dead(task) {
                 continue;
             }
@@ -27,6 +27,8 @@ impl Execution {
             call.since = turn.now;
             call.not_before = None;
             self.join(task);
+            let group = self.graph.task(task).group;
+            self.graph.group_mut(group).has_begun = true;
             self.tell_task(task, EventType::SendingTask, "Sending task", "", turn);
             self.save(task, turn);
             turn.effects.push(Effect::Dispatch(Box::new(self.dispatch(task, false))));

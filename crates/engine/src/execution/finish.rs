@@ -61,7 +61,7 @@ impl Execution {
             let name = &call.mapping;
             let instance = &self.world.instance(call.instance).id;
             let what = format!("{name} ({instance}:{})", call.name);
-            (what, call.failure.clone().unwrap_or_else(none))
+            (what, call.failure.as_deref().cloned().unwrap_or_else(none))
         };
         let errors: Vec<(String, Failure)> = errors.into_iter().map(told).collect();
         if errors.is_empty() { Ok(()) } else { Err(message::failed(&errors)) }

@@ -103,12 +103,12 @@ impl Execution {
         call.resumed_at = row.resumed_at;
         call.since = row.since;
         call.not_before = row.not_before;
-        call.failure = row.failure;
-        call.result = row.result;
+        call.failure = row.failure.map(Box::new);
+        call.result = row.result.map(Box::new);
         match row.state {
             // It is reached behind what clears away.
             TaskState::Pending if cleanups > 0 => {}
-            TaskState::Pending => self.ready.push_back(task),
+            TaskState::Pending => self.ready.push(task, &self.graph),
             TaskState::Sent | TaskState::Started => self.join(task),
             // A sibling had failed: it was not tried again.
             TaskState::Rescheduled if self.graph.is_dead(task) => {}

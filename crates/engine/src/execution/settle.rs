@@ -49,7 +49,7 @@ impl Execution {
             return;
         }
         if self.call(task).handler.is_noted() {
-            self.call_mut(task).result = Some(result.clone());
+            self.call_mut(task).result = Some(Box::new(result.clone()));
         }
         self.end(task, TaskState::Succeeded, turn);
         self.note(task, turn);
@@ -58,7 +58,7 @@ impl Execution {
 
     pub(super) fn failed(&mut self, task: TaskIx, error: &OperationError, turn: &mut Turn) {
         self.leave(task);
-        self.call_mut(task).failure = Some(message::failure(error));
+        self.call_mut(task).failure = Some(Box::new(message::failure(error)));
         let because = format!(" -> {}", error.message);
         let (event_type, what) = if error.kind == ErrorKind::Retry {
             (EventType::TaskRescheduled, "Task rescheduled")
@@ -73,7 +73,8 @@ impl Execution {
             Verdict::Retry(after) => self.reschedule(task, after, turn),
             verdict => {
                 if self.call(task).handler.is_noted() {
-                    self.call_mut(task).result = Some(Value::String(error.message.clone()));
+                    let told = Value::String(error.message.clone());
+                    self.call_mut(task).result = Some(Box::new(told));
                 }
                 self.end(task, TaskState::Failed, turn);
                 self.note(task, turn);
@@ -131,8 +132,8 @@ impl Execution {
             cleanups: call.cleanups,
             since: call.since,
             not_before: call.not_before,
-            failure: call.failure.clone(),
-            result: call.result.clone(),
+            failure: call.failure.as_deref().cloned(),
+            result: call.result.as_deref().cloned(),
         }));
     }
 

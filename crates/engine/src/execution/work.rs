@@ -42,7 +42,7 @@ impl Execution {
         } else if self.is_closed {
             self.end(task, TaskState::Dropped, turn);
         } else {
-            self.ready.push_back(task);
+            self.ready.push(task, &self.graph);
         }
     }
 

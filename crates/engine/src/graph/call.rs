@@ -36,8 +36,9 @@ pub(crate) struct Call {
     pub(crate) cleanups: u32,
     pub(crate) since: Timestamp,
     pub(crate) not_before: Option<Timestamp>,
-    pub(crate) failure: Option<Failure>,
-    pub(crate) result: Option<Value>,
+    // Most operations have neither.
+    pub(crate) failure: Option<Box<Failure>>,
+    pub(crate) result: Option<Box<Value>>,
 }
 
 /// What is done about an operation's end.

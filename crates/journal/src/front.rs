@@ -80,9 +80,9 @@ impl Front {
         Self { disk, segment, reserve, current: None, next, asked: None }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        let Some(current) = &self.current else { return Place::default() };
-        Place { segment: current.number, offset: current.written }
+    pub(crate) fn place(&self) -> Option<Place> {
+        let current = self.current.as_ref()?;
+        Some(Place { segment: current.number, offset: current.written })
     }
 
     pub(crate) fn reserve(&self) -> u64 {

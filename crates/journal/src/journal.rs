@@ -83,8 +83,11 @@ impl Journal {
         self.front.sync().map_err(|error| again(&self.break_off(error)))
     }
 
+    /// How far the segments can be read.
     pub fn place(&self) -> Place {
-        self.front.place()
+        let closed = self.closed.last_key_value();
+        let closed = closed.map(|(segment, offset)| Place { segment: *segment, offset: *offset });
+        self.front.place().or(closed).unwrap_or_default()
     }
 
     /// What the journal knows, with the notes.
@@ -105,6 +108,11 @@ impl Journal {
         Ok(known)
     }
 
+    /// Says whether only opening it again helps.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// What was found spoilt at the start, at most a thousand places of it.
     pub fn damages(&self) -> &[Damage] {
         &self.damages
@@ -117,12 +125,9 @@ impl Journal {
         }
         let size = frame::size(payload.len());
         if self.front.is_over(size) {
-            // Those whose frames cannot be written have their answers.
-            self.roll(size, answers).ok();
+            self.roll(size, answers)?;
         }
-        if let Some(error) = &self.broken {
-            return Err(Refused::Io(Arc::clone(error)));
-        }
+        self.check()?;
         let id = write.attempt();
         let decision = self.decide(write, self.state.tip(id))?;
         let Some(mut header) = decision.header else { return Ok(decision.written()) };
@@ -136,8 +141,13 @@ impl Journal {
 
     /// Begins the next segment if there is room for it; else the front grows.
     fn roll(&mut self, size: u64, answers: &mut [Answer]) -> Result<(), Refused> {
+        self.check()?;
         self.flush(answers)?;
-        let Ok(prepared) = self.front.prepare(size) else { return Ok(()) };
+        let prepared = match self.front.prepare(size) {
+            Ok(prepared) => prepared,
+            Err(Stuck::Full) => return Ok(()),
+            Err(stuck @ Stuck::Io(_)) => return Err(stuck.into()),
+        };
         let closed = self.front.close();
         if let Ok(Some(Closed { number, size })) = closed {
             self.closed.insert(number, size);
@@ -164,12 +174,15 @@ impl Journal {
             Err(FlushError::Undone(error)) => Refused::from(Stuck::from(error)),
             Err(FlushError::Broken(error)) => Refused::Io(self.break_off(error)),
         };
+        let mut first = answers.len();
         for Staged { header, cause, .. } in staged.into_iter().rev() {
             if let Cause::Asked { answer, before } = cause {
                 self.state.undo(header.attempt, before);
-                answers[answer] = Err(error.clone());
+                first = answer;
             }
         }
+        // Those that needed no frame were decided by what has not happened.
+        answers[first..].fill_with(|| Err(error.clone()));
         Err(error)
     }
 
@@ -186,11 +199,12 @@ impl Journal {
         })
     }
 
+    fn check(&self) -> Result<(), Refused> {
+        self.broken.as_ref().map_or(Ok(()), |error| Err(Refused::Io(Arc::clone(error))))
+    }
+
     fn unbroken(&self) -> io::Result<()> {
-        match &self.broken {
-            Some(error) => Err(again(error)),
-            None => Ok(()),
-        }
+        self.broken.as_ref().map_or(Ok(()), |error| Err(again(error)))
     }
 
     fn break_off(&mut self, error: io::Error) -> Arc<io::Error> {

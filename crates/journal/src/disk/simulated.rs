@@ -300,7 +300,7 @@ impl Inner {
                 }
                 Change::Wrote(segment, ..) => {
                     let bytes = self.settled.entry(segment).or_default();
-                    change.apply(bytes, |_| random(&mut seed) % 2 == 0);
+                    change.apply(bytes, |_| random(&mut seed).is_multiple_of(2));
                 }
                 Change::Created(_) | Change::Removed(_) | Change::Resized(..) => {}
             }

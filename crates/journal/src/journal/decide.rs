@@ -89,7 +89,7 @@ impl Journal {
                 kind: Kind::Tombstone,
                 number: tip.last,
                 before: self.disk.now().as_secs(),
-                extra: self.front.place().segment,
+                extra: self.place().segment,
                 ..header
             })
         } else {

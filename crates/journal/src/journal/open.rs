@@ -9,8 +9,8 @@ use waggoner_types::AttemptId;
 use super::Journal;
 use crate::{
     Recovered, Settings,
-    disk::{Disk, Host},
-    frame::Header,
+    disk::{Disk, File, Host},
+    frame::{Header, PREFIX},
     front::{Front, Stuck},
     state::{Spot, State},
     walk::{Look, Step, Walk},
@@ -125,8 +125,13 @@ impl Found {
 
         // What has no prefix at the end was prepared, and holds nothing.
         while let Some(&last) = segments.last() {
-            if Walk::begin(disk.open(last)?, last, 0, Look::Headers)?.is_some() {
+            let file = disk.open(last)?;
+            let size = file.size()?;
+            if Walk::begin(file, last, 0, Look::Headers)?.is_some() {
                 break;
+            }
+            if !is_blank(&*disk.open(last)?)? {
+                found.damaged(last, 0, size, None);
             }
             disk.remove(last)?;
             segments.pop();
@@ -147,7 +152,9 @@ impl Found {
         self.sizes.insert(segment, cut.unwrap_or(size));
         let end = cut.unwrap_or(u64::MAX);
         let Some(mut walk) = Walk::begin(file, segment, end, Look::Whole)? else {
-            self.damaged(segment, 0, size, None);
+            if !is_blank(&*disk.open(segment)?)? {
+                self.damaged(segment, 0, size, None);
+            }
             return Ok(());
         };
         while let Some(step) = walk.next()? {
@@ -177,6 +184,20 @@ impl Found {
     }
 }
 
+/// Says whether a segment was prepared and not begun: it has no frame, and at the most a part of a
+/// prefix.
+fn is_blank(file: &dyn File) -> io::Result<bool> {
+    let mut bytes = vec![0; 1 << 16];
+    let mut offset = PREFIX as u64;
+    loop {
+        let count = file.read(&mut bytes, offset)?;
+        if count == 0 || bytes[..count].iter().any(|byte| *byte != 0) {
+            return Ok(count == 0);
+        }
+        offset += count as u64;
+    }
+}
+
 /// Where the last segment ends: behind what is known to have been on the disk, the first bytes that
 /// are not a frame are where a write was torn, and what follows them was not durable either.
 fn cut_of(disk: &dyn Disk, segment: u64) -> io::Result<u64> {
@@ -184,7 +205,7 @@ fn cut_of(disk: &dyn Disk, segment: u64) -> io::Result<u64> {
         return Ok(0);
     };
     let mut synced = 0;
-    let mut end = crate::frame::PREFIX as u64;
+    let mut end = PREFIX as u64;
     let mut spoilt = vec![];
     while let Some(step) = walk.next()? {
         match step {

@@ -37,12 +37,12 @@ impl Journal {
     /// Does a step of what there is to tidy. Says whether there is more.
     pub fn tidy(&mut self) -> io::Result<bool> {
         self.unbroken()?;
-        let front = self.front.place().segment;
+        let last = self.place().segment;
         let now = self.disk.now().as_secs();
         let pinned = self.state.forget_due(Due {
             before: now.saturating_sub(self.settings.remembered.as_secs()),
             most: self.settings.remembered_count,
-            oldest: self.closed.keys().next().copied().unwrap_or(front),
+            oldest: self.closed.keys().next().copied().unwrap_or(last),
         });
         self.remove_what_is_dead()?;
 

@@ -113,10 +113,12 @@ async fn operation(supervisor: &Supervisor, waiting: &mpsc::Sender<Waiting>) {
     let attempt = AttemptId(uuid::Uuid::now_v7());
     let (ended_tx, ended) = oneshot::channel();
     waiting.send((attempt, ended_tx)).await.expect("somebody listens");
-    supervisor.open(attempt, 1, vec![0; 2048]).await.expect("it is opened");
     let limits = Limits { run: Some(Duration::from_mins(1)), ..Limits::default() };
     let spawn = Spawn { limits, ..Spawn::new(PROGRAM, "/") };
-    supervisor.spawn(attempt, &spawn).await.expect("it starts");
+    let open = supervisor.open(attempt, 1, vec![0; 2048]);
+    let (opened, started) = tokio::join!(open, supervisor.spawn(attempt, &spawn));
+    opened.expect("it is opened");
+    started.expect("it starts");
     ended.await.expect("it ends");
     let outcome = Outcome { result: Ok(serde_json::Value::Null), exit: Some(Exit::Code(0)) };
     let (time, body) = (jiff::Timestamp::now(), Body::Outcome(outcome));

@@ -95,6 +95,9 @@ impl Supervisor {
     /// Starts the process of an attempt, and returns its id. Asked again, it answers the same and
     /// starts nothing.
     ///
+    /// May be asked for together with [`Supervisor::open`], in that order (`tokio::join!`): both
+    /// then take one way to the disk.
+    ///
     /// A record tells that it was started. [`Refusal::NotStarted`] says why it was not:
     /// nothing runs then, and another may be started.
     pub async fn spawn(&self, attempt: AttemptId, spawn: &Spawn) -> Result<i32, CallError> {

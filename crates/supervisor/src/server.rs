@@ -118,7 +118,7 @@ impl Config {
 /// while.
 ///
 /// It leaves the session of who started it and becomes the parent of orphans, so it has to have a
-/// process for itself. The runtime may be a current-thread one. SIGTERM ends what runs, as a
+/// process for itself, and a current-thread runtime. SIGTERM ends what runs, as a
 /// cancel does, and then the supervisor.
 pub async fn supervise(config: Config) -> Result<(), SuperviseError> {
     lead_session();
@@ -136,6 +136,7 @@ pub async fn supervise(config: Config) -> Result<(), SuperviseError> {
     let ended = tokio::select! {
         ended = attend(&house, &listener, *idle, home) => ended,
         () = orphans.reap() => Ok(()),
+        () = house.keep() => Ok(()),
     };
     // A daemon that comes now starts another supervisor, which waits for the journal.
     fs_err::remove_file(home.socket()).ok();

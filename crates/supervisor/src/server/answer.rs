@@ -85,9 +85,14 @@ async fn opened(house: &House, open: pb::Open) -> Answered {
     if house.is_full() {
         return Err(Unwritten::Full.into());
     }
+    // Known from here on: who asks for its process at once shares the way to the disk.
+    let is_new = house.expect(id);
     let write = Write::Open { attempt: id, epoch, note: start.into() };
-    house.write(write, true).await?;
-    house.admit(Attempt::new(id, Life::Open, None, 0));
+    let written = house.write(write, true).await;
+    if written.is_err() && is_new {
+        house.dismiss(id);
+    }
+    written?;
     Ok(DONE)
 }
 

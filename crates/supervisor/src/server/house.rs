@@ -25,7 +25,7 @@ use waggoner_wire::to_record;
 
 use crate::{
     news::{Event, News},
-    server::attempt::Attempt,
+    server::attempt::{Attempt, Life},
     words::{CancelOrder, Place},
 };
 
@@ -53,6 +53,8 @@ pub(super) struct House {
     acks: AtomicU64,
     /// Something happened that may let us end.
     changed: Notify,
+    /// Something was written that is to be on the disk soon.
+    dirty: Notify,
 }
 
 /// The daemon that is served.
@@ -62,6 +64,9 @@ struct Daemon {
     /// Ends its connection.
     token: CancellationToken,
 }
+
+/// How soon what nobody waits for is on the disk.
+const SOON: Duration = Duration::from_millis(50);
 
 /// The pause before a full disk is tried again.
 pub(super) const FULL: Duration = Duration::from_millis(200);
@@ -92,6 +97,7 @@ impl House {
             leaving: AtomicBool::new(false),
             acks: AtomicU64::new(0),
             changed: Notify::new(),
+            dirty: Notify::new(),
         }
     }
 
@@ -101,6 +107,19 @@ impl House {
 
     pub(super) fn admit(&self, attempt: Attempt) {
         lock(&self.attempts).insert(attempt.id, Arc::new(attempt));
+    }
+
+    /// Admits an attempt that is about to be opened, if it is not known.
+    pub(super) fn expect(&self, id: AttemptId) -> bool {
+        let mut attempts = lock(&self.attempts);
+        let is_new = !attempts.contains_key(&id);
+        attempts.entry(id).or_insert_with(|| Arc::new(Attempt::new(id, Life::Open, None, 0)));
+        is_new
+    }
+
+    /// It was not opened.
+    pub(super) fn dismiss(&self, id: AttemptId) {
+        lock(&self.attempts).remove(&id);
     }
 
     /// Lets an attempt go of which nothing is needed any more.
@@ -190,21 +209,33 @@ impl House {
         self.tell(Event::Advanced { place: self.place(), lasts: vec![(attempt.id, sequence)] });
     }
 
-    /// Keeps a note of ours, for good if `durable`. Waits while the disk is full.
+    /// Keeps a note of ours; on the disk soon. Waits while the disk is full.
     pub(super) async fn note(
         &self,
         attempt: AttemptId,
         slot: u8,
         bytes: Vec<u8>,
-        durable: bool,
     ) -> Result<(), Unwritten> {
         let bytes = Bytes::from(bytes);
         loop {
             let write = Write::Note { attempt, slot, bytes: bytes.clone() };
-            match self.write(write, durable).await {
+            match self.write(write, false).await {
                 Err(Unwritten::Full) => sleep(FULL).await,
-                written => return written.map(drop),
+                written => {
+                    self.dirty.notify_one();
+                    return written.map(drop);
+                }
             }
+        }
+    }
+
+    /// Brings to the disk what nobody waits for.
+    pub(super) async fn keep(&self) {
+        loop {
+            self.dirty.notified().await;
+            sleep(SOON).await;
+            // A failure is everybody's: the next write hears of it.
+            self.writer.sync().await.ok();
         }
     }
 

@@ -90,7 +90,7 @@ pub(super) async fn start(
         Ok(started) => started,
         Err(error) => {
             // Nothing runs, so that another may be tried.
-            house.note(attempt.id, slot, Vec::new(), false).await.ok();
+            house.note(attempt.id, slot, Vec::new()).await.ok();
             attempt.live(Life::Open);
             return Err(Refused::new(Refusal::NotStarted, sentence(&error)));
         }
@@ -102,7 +102,7 @@ pub(super) async fn start(
     let note = birth.note(house, Some(child.proof())).encode_to_vec();
     let body = Body::ProcessStarted { pid: pid.unsigned_abs() };
     let told = async {
-        house.note(attempt.id, slot, note, false).await?;
+        house.note(attempt.id, slot, note).await?;
         house.append(&attempt, Class::Kept, body).await.map(drop)
     };
     if let Err(error) = told.await {
@@ -151,9 +151,12 @@ impl Operation {
 }
 
 /// Writes down how a process ended, and tells.
+///
+/// Who is told dies with this host: what is made of it, the outcome, brings the note to the disk
+/// before anybody else hears.
 pub(super) async fn settle(house: &House, attempt: &Attempt, pid: Option<i32>, exited: Exited) {
     let note = to_exited(&exited).encode_to_vec();
-    match house.note(attempt.id, Slot::Exited.number(), note, true).await {
+    match house.note(attempt.id, Slot::Exited.number(), note).await {
         // The outcome of one that the daemon has given up is there already.
         Ok(()) | Err(Unwritten::Ended(_)) => {}
         Err(error) => {

@@ -212,3 +212,21 @@ async fn many_start_at_once_and_one_runs() {
     let met = site.meet().await;
     assert!(connected.iter().all(|other| other.greeting.pid == met.greeting.pid));
 }
+
+#[tokio::test]
+async fn an_attempt_may_be_opened_and_started_in_one_go() {
+    let mut site = Site::new();
+    let mut met = site.meet().await;
+    let (attempt, spawn) = (new_id(), shell("exit 3"));
+    let open = met.supervisor.open(attempt, 1, "");
+    let (opened, pid) = tokio::join!(open, met.supervisor.spawn(attempt, &spawn));
+    opened.unwrap();
+    assert!(pid.unwrap() > 0);
+    assert_eq!(met.end(attempt).await.exit, Exit::Code(3));
+    let stale = met.supervisor.open(attempt, 0, "");
+    let refused = stale.await.unwrap_err();
+    assert!(
+        matches!(refused, CallError::Refused(refused) if refused.refusal == Refusal::StaleEpoch { newest: 1 })
+    );
+    assert_eq!(met.attempt(attempt).await.exited.unwrap().exit, Exit::Code(3));
+}

@@ -9,6 +9,7 @@ mod bad_blueprints;
 mod bad_identities;
 mod bad_operations;
 mod bad_wagons;
+mod chaos;
 mod client;
 mod crash;
 mod example;

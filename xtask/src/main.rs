@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod bench;
+mod chaos;
 mod contracts;
 mod programs;
 mod proof;
@@ -29,6 +30,8 @@ enum Task {
     },
     /// Runs the benchmarks, or the one of this name, and prints one JSON object a line.
     Bench { name: Option<String> },
+    /// Runs whole processes through faults, and prints what came of it as one JSON object.
+    Chaos(chaos::Chaos),
     /// Installs what the tests need, and nothing else.
     Setup,
     /// Writes proto/descriptors.lock anew: for a contract that grew.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Wag { args } => return programs::wag(&args),
         Task::Test { args } => proof::test(&args),
         Task::Bench { name } => bench::bench(name.as_deref()),
+        Task::Chaos(asked) => chaos::chaos(asked),
         Task::Setup => proof::setup().map(drop),
         Task::LockContracts => contracts::lock(),
     };

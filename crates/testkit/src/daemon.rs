@@ -9,14 +9,16 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::eventually;
+use crate::{eventually, processes::end_all};
 
-/// A daemon that was started. Dropping it ends it.
+/// A daemon that was started. Dropping it ends it, and what an agent has started.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
     stdout: Utf8PathBuf,
     log: Utf8PathBuf,
+    /// The state directory of an agent, whose supervisor and operations outlive it.
+    state_dir: Option<Utf8PathBuf>,
 }
 
 // === impl Daemon ===
@@ -37,7 +39,10 @@ impl Daemon {
             .stderr(Stdio::from(append(&log).into_file()))
             .spawn()
             .expect("the program can be started");
-        Self { child, stdout, log }
+        let words: Vec<_> = command.get_args().filter_map(|word| word.to_str()).collect();
+        let state_dir =
+            words.windows(2).find(|pair| pair[0] == "--state-dir").map(|pair| pair[1].into());
+        Self { child, stdout, log, state_dir }
     }
 
     /// Waits for a line on its standard output that begins like this, and returns the rest of it.
@@ -101,24 +106,77 @@ impl Daemon {
         })
     }
 
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("pids are small"));
-        kill(pid, signal).expect("it is our child and not reaped");
+    /// Returns how it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    /// Stops it where it is, until it is told to [go on](Self::go_on).
+    pub fn pause(&mut self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&mut self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Ends it, by force if it does not listen, and leaves what it has started.
+    pub fn leave(mut self) {
+        self.state_dir = None;
+    }
+
+    /// Asks it to end, and forces it after some seconds.
+    pub(crate) fn end(&mut self) {
+        // It ends its own children when asked; only then is it forced.
+        self.signal(Signal::SIGTERM);
+        for _ in 0..100 {
+            if self.has_ended().is_some() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        self.kill();
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if self.has_ended().is_none() {
+            let pid = Pid::from_raw(self.child.id().try_into().expect("pids are small"));
+            kill(pid, signal).expect("it is our child and not reaped");
+        }
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            // It ends its own children when asked; only then is it forced.
-            self.signal(Signal::SIGTERM);
-            for _ in 0..100 {
-                if !matches!(self.child.try_wait(), Ok(None)) {
-                    return;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
-            self.kill();
+        self.end();
+        if let Some(directory) = &self.state_dir {
+            end_all(directory);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processes_of;
+
+    #[test]
+    fn what_an_agent_has_started_goes_with_it_unless_it_is_left() {
+        let folder = camino_tempfile::tempdir().expect("there is room");
+        let state_dir = folder.path().join("agent");
+        fs::create_dir(&state_dir).expect("the folder is ours");
+        let start = || {
+            let mut command = Command::new("sh");
+            command.args(["-c", "setsid sleep 1000 & echo started; wait", "sh", "--state-dir"]);
+            command.arg(&state_dir).current_dir(&state_dir);
+            let mut daemon = Daemon::start(command, folder.path(), "agent");
+            daemon.line("started");
+            daemon
+        };
+        start().leave();
+        assert_eq!(processes_of(&state_dir).len(), 1);
+        drop(start());
+        assert_eq!(processes_of(&state_dir), []);
     }
 }

@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 
 /// Returns the path of one of our programs.
 ///
-/// `WAGGONER_BIN_DIR` says where they are; else they lie where cargo builds them, beside the test's
-/// own folder.
+/// `WAGGONER_BIN_DIR` says where they are; else they lie where cargo builds them: beside a program
+/// of ours, or beside a test's own folder.
 ///
 /// # Panics
 ///
@@ -18,8 +18,11 @@ pub fn program(name: &str) -> Utf8PathBuf {
 }
 
 fn built() -> Utf8PathBuf {
-    let test = std::env::current_exe().expect("a process knows its own file");
-    let test = Utf8PathBuf::from_path_buf(test).expect("cargo's paths are UTF-8");
-    let folder = test.ancestors().nth(2).expect("a test lies in deps, below the programs");
-    folder.to_owned()
+    let own = std::env::current_exe().expect("a process knows its own file");
+    let own = Utf8PathBuf::from_path_buf(own).expect("cargo's paths are UTF-8");
+    let folder = own.parent().expect("a file lies in a folder");
+    match (folder.file_name(), folder.parent()) {
+        (Some("deps"), Some(parent)) => parent.to_owned(),
+        _ => folder.to_owned(),
+    }
 }

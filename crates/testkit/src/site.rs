@@ -22,6 +22,9 @@ pub struct Site {
     folder: Utf8TempDir,
 }
 
+/// What the manager's directory and files are called.
+const MANAGER: &str = "manager";
+
 // === impl Site ===
 
 impl Site {
@@ -88,6 +91,17 @@ impl Site {
             manager(self.folder.path(), self.host.as_ref(), &listen, &self.manager_args);
     }
 
+    /// Starts the manager again where it was, after it has ended, and does not wait for it.
+    pub fn revive_manager(&mut self) {
+        let command = manager_command(
+            self.folder.path(),
+            self.host.as_ref(),
+            &self.listen,
+            &self.manager_args,
+        );
+        self.manager = Daemon::start(command, self.folder.path(), MANAGER);
+    }
+
     /// Stops the manager as asked, and starts it again.
     pub fn restart_manager(&mut self) {
         assert!(self.manager.stop().success(), "{}", self.manager.log());
@@ -149,7 +163,9 @@ impl Site {
 
     fn keep_agent(&mut self, name: &str, command: Command) {
         // One that runs under this name ends first: the state directory serves one at a time.
-        drop(self.agents.remove(name));
+        if let Some(before) = self.agents.remove(name) {
+            before.leave();
+        }
         let daemon = Daemon::start(command, self.folder.path(), &format!("agent-{name}"));
         self.agents.insert(name.to_owned(), daemon);
     }
@@ -205,7 +221,22 @@ impl Site {
 }
 
 fn data_dir(folder: &Utf8Path) -> Utf8PathBuf {
-    folder.join("manager")
+    folder.join(MANAGER)
+}
+
+fn manager_command(
+    folder: &Utf8Path,
+    host: Option<&Host>,
+    listen: &str,
+    args: &[String],
+) -> Command {
+    let program = program("waggoner-manager");
+    let mut command = match host {
+        Some(host) => host.command(&program),
+        None => Command::new(program),
+    };
+    command.arg("--data-dir").arg(data_dir(folder)).arg("--listen").arg(listen).args(args);
+    command
 }
 
 fn manager(
@@ -214,13 +245,7 @@ fn manager(
     listen: &str,
     args: &[String],
 ) -> (Daemon, String) {
-    let program = program("waggoner-manager");
-    let mut command = match host {
-        Some(host) => host.command(&program),
-        None => Command::new(program),
-    };
-    command.arg("--data-dir").arg(data_dir(folder)).arg("--listen").arg(listen).args(args);
-    let mut daemon = Daemon::start(command, folder, "manager");
+    let mut daemon = Daemon::start(manager_command(folder, host, listen, args), folder, MANAGER);
     let ready: Value =
         serde_json::from_str(&daemon.line("ready ")).expect("readiness is told as JSON");
     let address = ready["address"].as_str().expect("with the address").to_owned();

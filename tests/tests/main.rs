@@ -17,5 +17,6 @@ mod fixtures;
 mod fleet;
 mod follow;
 mod links;
+mod reunions;
 mod scripts;
 mod wagons;

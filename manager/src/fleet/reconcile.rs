@@ -90,7 +90,9 @@ pub(crate) async fn end(home: &Home, id: AttemptId, outcome: &Outcome) {
 /// not answer; its records are acknowledged as they come.
 pub(crate) async fn farewell(home: &Home, link: &Arc<Link>, farewell: Farewell) {
     let Farewell { id, after, kill } = farewell;
-    info!(attempt = %id, agent = %link.key, kill, "nobody needs the attempt");
+    if kill {
+        info!(attempt = %id, agent = %link.key, "nobody needs the attempt: it is killed");
+    }
     let (down, requests) = mpsc::channel(DOWN);
     let resume = Resume { attempt_id: id.to_string(), after, chain: 0 };
     let reason = "the manager does not need it any more".to_owned();

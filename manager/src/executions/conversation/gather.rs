@@ -162,3 +162,47 @@ fn stream_name(stream: OutputStream) -> &'static str {
         OutputStream::Stderr => "stderr",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: Body) -> Vec<(String, String)> {
+        let origin = Arc::new(Origin::of("t".parse().unwrap()));
+        let speaker = Speaker { origin, logger: "ctx.task".to_owned() };
+        let mut gathered = Gathered::default();
+        gathered.take(&speaker, Record { sequence: 7, time: Timestamp::UNIX_EPOCH, body });
+        assert_eq!(gathered.len(), 1);
+        let entries = gathered.entries.into_iter();
+        let tell = |entry: Entry| match entry.kind {
+            EntryKind::Log { level, logger } => (format!("{level} {logger}"), entry.message),
+            EntryKind::Event { event_type } => (event_type, entry.message),
+        };
+        entries.inspect(|entry| assert_eq!(entry.sequence, 7)).map(tell).collect()
+    }
+
+    fn output(stream: OutputStream, lines: bool, text: &[u8]) -> Vec<(String, String)> {
+        told(Body::Output { stream, offset: 0, lines, data: text.to_vec() })
+    }
+
+    fn said(kind: &str, message: &str) -> (String, String) {
+        (kind.to_owned(), message.to_owned())
+    }
+
+    #[test]
+    fn output_is_one_log_line_and_lines_are_one_each() {
+        let (out, err) = (OutputStream::Stdout, OutputStream::Stderr);
+        assert_eq!(output(out, false, b"a\nb\n"), [said("debug stdout", "a\nb")]);
+        let lines = [said("info ctx.task", "<out> a"), said("info ctx.task", "<out> b")];
+        assert_eq!(output(out, true, b"a\r\nb"), lines);
+        assert_eq!(output(err, true, b"\n"), [said("info ctx.task", "<err> ")]);
+    }
+
+    #[test]
+    fn a_gap_is_on_record() {
+        let reason = "the quota is used up".to_owned();
+        let gap = Body::Gap { stream: OutputStream::Stderr, from: 10, to: 52, reason };
+        let message = "42 bytes of output were not kept: the quota is used up";
+        assert_eq!(told(gap), [said("warning stderr", message)]);
+    }
+}

@@ -14,6 +14,7 @@ use waggoner_attempt::manager::Refusal;
 use waggoner_proto::agent::v1::{
     OperateRequest, Question, operate_request::Message as Down, operate_response::Message as Up,
 };
+use waggoner_task::CancellationToken;
 use waggoner_types::AttemptId;
 
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct Talk<'a> {
     down: mpsc::Sender<OperateRequest>,
     up: ReadyChunks<Messages>,
     asked: FuturesUnordered<BoxFuture<'a, (u64, OperateRequest)>>,
+    /// When the link is given up, the stream may not know it for long.
+    ended: CancellationToken,
     _busy: Busy,
 }
 
@@ -57,15 +60,26 @@ impl<'a> Talk<'a> {
         let busy = link.busy();
         let (down, requests) = mpsc::channel(DOWN);
         drop(down.send(OperateRequest { message: Some(first) }).await);
-        let responses = link.client().operate(ReceiverStream::new(requests)).await?.into_inner();
+        let mut client = link.client();
+        let responses = tokio::select! {
+            () = link.ended.cancelled() => return Err(Status::unavailable("the link was lost")),
+            responses = client.operate(ReceiverStream::new(requests)) => responses?.into_inner(),
+        };
         let messages = responses.filter_map(async |said| said.map(|said| said.message).transpose());
         let up = (Box::pin(messages) as Messages).ready_chunks(CHUNK);
-        Ok(Self { down, up, asked: FuturesUnordered::new(), _busy: busy })
+        Ok(Self {
+            down,
+            up,
+            asked: FuturesUnordered::new(),
+            ended: link.ended.clone(),
+            _busy: busy,
+        })
     }
 
     /// Waits for what is said next. Cancel safe.
     pub(super) async fn next(&mut self) -> Said {
         tokio::select! {
+            () = self.ended.cancelled() => Said::Over(None),
             Some((question, answer)) = self.asked.next() => Said::Reply(question, Box::new(answer)),
             said = self.up.next() => {
                 let Some(said) = said else { return Said::Over(None) };

@@ -56,6 +56,10 @@ use crate::{
     home::Home,
 };
 
+mod install;
+
+pub use self::install::Installer;
+
 /// Makes what operations need in a manager that is about to run.
 #[derive(Clone, Debug)]
 pub struct Dispatcher {

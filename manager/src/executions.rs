@@ -153,6 +153,9 @@ fn run(home: &Arc<Home>, execution: &Execution, actor: Actor, events: Vec<Event>
     });
 }
 
+#[cfg(test)]
+mod tests;
+
 // === impl Executions ===
 
 impl Executions {

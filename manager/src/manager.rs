@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     doors,
     error::StartError,
-    executions,
+    executions::{self, Executions},
     fleet::{self, dial},
     home::Home,
     profile,
@@ -40,6 +40,15 @@ pub struct Manager {
 impl Manager {
     /// Takes everything that can be refused, so that [`Manager::run`] starts whole or not at all.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let executions = Executions::on_agents(config.operations);
+        Self::bind_with(config, executions).await
+    }
+
+    /// The same, with a way of its own to run operations.
+    pub(crate) async fn bind_with(
+        config: Config,
+        executions: Executions,
+    ) -> Result<Self, StartError> {
         let now = Timestamp::now();
         let data_dir = config.data_dir.clone();
         let in_data_dir = |source| StartError::DataDir { path: config.data_dir.clone(), source };
@@ -76,7 +85,6 @@ impl Manager {
             ..waggoner_engine::Settings::default()
         };
         let heartbeat = Duration::from_secs(config.heartbeat_secs.max(1));
-        let executions = executions::Executions::on_agents(config.operations);
         let env = config.execution_env;
         let home = Home::new(
             store,
@@ -92,6 +100,11 @@ impl Manager {
         );
         let grace = Duration::from_secs(config.stop_grace_secs);
         Ok(Self { home: Arc::new(home), listener, address, grace })
+    }
+
+    /// Returns what the manager's parts share.
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
     }
 
     /// Returns the way to run operations by themselves, for benchmarks.

@@ -22,8 +22,10 @@ struct Bench {
 }
 
 /// The benchmarks there are.
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 5] = [
     Bench { name: "dispatch", packages: &["waggoner-tests", "waggoner-agent"] },
+    Bench { name: "install", packages: &["waggoner-tests", "waggoner-agent"] },
+    Bench { name: "turns", packages: &["waggoner-engine"] },
     Bench { name: "supervised", packages: &["waggoner-supervisor"] },
     Bench { name: "parse", packages: &["waggoner-blueprint"] },
 ];
@@ -53,8 +55,8 @@ impl Bench {
     #[expect(clippy::print_stdout, reason = "the rows are the answer")]
     fn run(&self) -> Result<()> {
         let mut bench = cargo();
-        if self.name == "parse" {
-            // It is measured beside the stock parser.
+        if ["parse", "install"].contains(&self.name) {
+            // They are measured beside the stock ones.
             bench.env("WAGGONER_ORACLE_PYTHON", proof::python()?);
         }
         let mut child = bench

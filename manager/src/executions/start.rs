@@ -74,7 +74,7 @@ impl Asked {
         }
     }
 
-    fn execution(&self, id: ExecutionId, status: ExecutionStatus) -> Execution {
+    pub(super) fn execution(&self, id: ExecutionId, status: ExecutionStatus) -> Execution {
         let (tenant, deployment) = (self.tenant.clone(), self.deployment.clone());
         Execution {
             status,

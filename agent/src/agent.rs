@@ -1,15 +1,18 @@
 //! The wiring: everything that can be refused, then everything that runs.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
+use camino::Utf8PathBuf;
 use tokio::{
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
+use tokio_stream::{Stream, StreamExt as _};
 use tracing::{info, warn};
 use waggoner_identity::JoinToken;
 use waggoner_link::AgentListener;
 use waggoner_python::Environments;
+use waggoner_supervisor::Leave;
 use waggoner_task::{Group, Tasks};
 
 use crate::{
@@ -24,15 +27,17 @@ use crate::{
     host,
     house::{HEARTBEAT, House},
     identity::Keeper,
+    journal::Journal,
     link::{self, Services},
-    parent::Parent,
     state::StateDir,
+    supervise::{home, launch},
 };
 
 /// An agent with all it needs and nothing running yet.
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
+    program: Utf8PathBuf,
     state: StateDir,
     artifacts: Artifacts,
     environments: Environments,
@@ -57,7 +62,9 @@ impl Agent {
     /// whole or not at all.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let program = std::env::current_exe().map_err(StartError::Program)?;
-        let state = StateDir::open(&config.state_dir, &program)?;
+        let program = Utf8PathBuf::try_from(program)
+            .map_err(|error| StartError::Program(error.into_io_error()))?;
+        let state = StateDir::open(&config.state_dir, program.as_std_path())?;
         let artifacts = Artifacts::open(state.artifacts()).map_err(StartError::Artifacts)?;
         let environments = Environments::new(state.python(), None);
         let keeper = match Keeper::load(state.identity()).map_err(StartError::Identity)? {
@@ -82,23 +89,27 @@ impl Agent {
             }
             (None, None) => return Err(StartError::NoManager),
         };
-        Ok(Self { config, state, artifacts, environments, keeper, way })
+        Ok(Self { config, program, state, artifacts, environments, keeper, way })
     }
 
-    /// Serves the manager until `shutdown`; then takes nothing new, gives what runs its grace,
+    /// Serves the manager until the first of the orders to stop; then takes nothing new, gives what runs its grace,
     /// cancels what is left, and lets the manager hear of it.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { config, state, artifacts, environments, keeper, way } = self;
-        let (parent, burying) = Parent::new().map_err(StartError::Orphans)?;
-        let (facade, receiving) = Facade::open(state.run()).await?;
+    /// A second order cuts the grace short.
+    pub async fn run(self, mut orders: impl Stream<Item = ()> + Unpin) -> Result<(), StartError> {
+        let Self { config, program, state, artifacts, environments, keeper, way } = self;
+        let (facade, receiving) = Facade::open(&state.facade()).await?;
+        let (journal, news, known) = Journal::open(home(&state), launch(program, &state)).await?;
+        let journal = Arc::new(journal);
+        let attempts = Attempts::recover(Arc::clone(&journal), known);
+        sweep(&state, &attempts);
         let house = Arc::new(House {
             name: keeper.name().unwrap_or_default(),
             state,
             artifacts,
             environments,
-            parent,
             facade,
-            attempts: Attempts::default(),
+            journal,
+            attempts,
             slots: Semaphore::new(config.slots as usize),
             slot_count: config.slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
@@ -112,7 +123,12 @@ impl Agent {
             stop: group.token(),
         };
         let stop = group.token();
-        group.spawn("orphans", until(stop.clone(), burying));
+        services.agent.resume();
+        let following = {
+            let house = Arc::clone(&house);
+            async move { house.journal.follow(news, &house.attempts).await }
+        };
+        group.spawn("supervisor", until(stop.clone(), forever(following)));
         group.spawn("facade", until(stop.clone(), receiving));
         match way {
             Way::Listen(listener) => {
@@ -128,14 +144,26 @@ impl Agent {
             }
         }
         let drained = async {
-            shutdown.await;
-            drain(&house, config.stop_grace()).await;
+            orders.next().await;
+            match config.stop_grace() {
+                Some(grace) => drain(&house, grace, &mut orders).await,
+                None => leave(&house),
+            }
         };
         let ended = group.run(drained, LAST_WORDS).await.map_err(StartError::Run);
         if let Err(overdue) = tasks.stop(Duration::ZERO).await {
             warn!(%overdue, "some were cut off");
         }
         ended
+    }
+}
+
+/// Clears away what belongs to operations that have ended.
+fn sweep(state: &StateDir, attempts: &Attempts) {
+    let unended = attempts.list().into_iter().filter(|attempt| !attempt.is_ended());
+    let unended: HashSet<_> = unended.map(|attempt| attempt.id.to_string()).collect();
+    if let Err(error) = state.sweep(|name| unended.contains(name)) {
+        warn!(%error, "what ended operations have left cannot be cleared away");
     }
 }
 
@@ -147,29 +175,44 @@ async fn until(stop: waggoner_task::CancellationToken, work: impl Future<Output 
     }
 }
 
-async fn forever(work: impl Future<Output = Infallible>) {
+pub(crate) async fn forever(work: impl Future<Output = Infallible>) {
     match work.await {}
 }
 
-/// Takes no new attempts, and ends those that run: after their grace by an order.
-async fn drain(house: &House, grace: Duration) {
+/// Takes no new attempts, and leaves those that run to the supervisor and to the next daemon.
+fn leave(house: &House) {
+    house.attempts.drain();
+    info!(running = house.attempts.running(), "stopping; what runs goes on");
+}
+
+/// Takes no new attempts, and ends those that run: after their grace by an order. Then the
+/// supervisor ends as well.
+async fn drain(house: &House, grace: Duration, orders: &mut (impl Stream<Item = ()> + Unpin)) {
     house.attempts.drain();
     info!(running = house.attempts.running(), "stopping");
-    if timeout(grace, idle(house)).await.is_err() {
+    let kill = tokio::select! {
+        () = idle(house) => None,
+        () = sleep(grace) => Some(false),
+        Some(()) = orders.next() => Some(true),
+    };
+    if let Some(kill) = kill {
         let reason = "the agent is stopping".to_owned();
-        house.attempts.cancel_all(&Cancel { kill: false, reason });
+        house.attempts.cancel_all(&Cancel { kill, reason });
         if timeout(2 * LAST_WORDS, idle(house)).await.is_err() {
             warn!(running = house.attempts.running(), "operations do not end");
         }
     }
     // What ended has to reach the manager; it may be out of reach.
     let told = async {
-        while house.attempts.list().iter().any(|attempt| !attempt.records.is_done()) {
+        while house.attempts.list().iter().any(|attempt| !attempt.is_done()) {
             sleep(GLANCE).await;
         }
     };
     if timeout(LAST_WORDS, told).await.is_err() {
-        warn!("the manager has not heard of the end of every operation");
+        warn!("the manager has not heard of the end of every operation: the next daemon tells it");
+    }
+    if timeout(LAST_WORDS, house.journal.shut_down(Leave::Now)).await.is_err() {
+        warn!("the supervisor does not answer");
     }
 }
 

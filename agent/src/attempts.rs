@@ -6,15 +6,22 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::time::Instant;
+use tracing::{info, warn};
+use waggoner_supervisor::{Event, Opened, Refusal};
 use waggoner_types::AttemptId;
 use waggoner_wire::{Reason, Refused};
 
-use crate::attempt::{Attempt, Cancel};
+use crate::{
+    attempt::{Attempt, Cancel},
+    journal::{Journal, Listener},
+};
 
-/// The attempts of one life of the daemon.
-#[derive(Debug, Default)]
+/// The attempts, of this life of the daemon and of those before.
+#[derive(Debug)]
 pub(crate) struct Attempts {
+    journal: Arc<Journal>,
     known: Mutex<Known>,
 }
 
@@ -38,24 +45,62 @@ pub(crate) enum Opening {
 /// How many attempts may be open at once, running or queued. A manager keeps its queue to itself.
 const OPEN: usize = 10_000;
 
-/// How long, and how many, ended attempts are remembered so that a repeated start does not run
-/// again. A manager that lost its link asks again within minutes.
+/// How long, and how many, ended attempts can be talked about. The journal remembers for longer
+/// that they ran.
 const REMEMBERED: (Duration, usize) = (Duration::from_hours(1), 4096);
 
 // === impl Attempts ===
 
 impl Attempts {
-    /// Makes an attempt known, once.
-    pub(crate) fn open(&self, id: AttemptId, epoch: u64) -> Result<Opening, Refused> {
+    /// Takes over what the journal knows, but for what it has forgotten.
+    pub(crate) fn recover(
+        journal: Arc<Journal>,
+        listed: Vec<waggoner_supervisor::Attempt>,
+    ) -> Self {
+        let mut known = Known::default();
+        for attempt in listed.into_iter().filter(|attempt| !attempt.forgotten) {
+            let attempt = Arc::new(Attempt::recovered(Arc::clone(&journal), attempt));
+            known.attempts.insert(attempt.id, attempt);
+        }
+        Self { journal, known: Mutex::new(known) }
+    }
+
+    /// Makes an attempt known, once, and for good before this returns.
+    pub(crate) async fn open(
+        &self,
+        id: AttemptId,
+        epoch: u64,
+        start: Bytes,
+    ) -> Result<Opening, Refused> {
+        let attempt = match self.admit(id, epoch, start.clone())? {
+            Opening::New(attempt) => attempt,
+            Opening::Known(attempt) => {
+                attempt.is_open().await.map_err(|refused| refusal(&refused))?;
+                return Ok(Opening::Known(attempt));
+            }
+        };
+        let opened = self.journal.open_attempt(id, epoch, start).await;
+        let refused = match opened {
+            Ok(Opened::New) => {
+                attempt.opened(Ok(()));
+                return Ok(Opening::New(attempt));
+            }
+            Ok(Opened::Known { .. }) => waggoner_supervisor::Refused {
+                refusal: Refusal::Known { epoch },
+                message: "the attempt ran here before, and its records are not kept any more"
+                    .to_owned(),
+            },
+            Err(refused) => refused,
+        };
+        self.known().attempts.remove(&id);
+        let answer = refusal(&refused);
+        attempt.opened(Err(refused));
+        Err(answer)
+    }
+
+    fn admit(&self, id: AttemptId, epoch: u64, start: Bytes) -> Result<Opening, Refused> {
         let mut known = self.known();
         if let Some(attempt) = known.attempts.get(&id) {
-            if epoch < attempt.epoch {
-                let newest = attempt.epoch;
-                return Err(Refused::field(
-                    "start.epoch",
-                    format!("{epoch} is older than {newest}, which this agent has seen"),
-                ));
-            }
             return Ok(Opening::Known(Arc::clone(attempt)));
         }
         if known.draining {
@@ -72,7 +117,7 @@ impl Attempts {
                 format!("the agent has {OPEN} operations running or waiting: send it later"),
             ));
         }
-        let attempt = Arc::new(Attempt::new(id, epoch));
+        let attempt = Arc::new(Attempt::new(Arc::clone(&self.journal), id, epoch, start));
         known.attempts.insert(id, Arc::clone(&attempt));
         Ok(Opening::New(attempt))
     }
@@ -97,7 +142,7 @@ impl Attempts {
 
     /// Counts those whose outcome is not there yet.
     pub(crate) fn running(&self) -> usize {
-        self.known().attempts.values().filter(|attempt| !attempt.records.is_ended()).count()
+        self.known().attempts.values().filter(|attempt| !attempt.is_ended()).count()
     }
 
     /// Takes no new attempts from now on.
@@ -121,6 +166,50 @@ impl Attempts {
     }
 }
 
+impl Listener for Attempts {
+    fn hear(&self, event: Event) {
+        match event {
+            Event::Advanced { lasts, .. } => {
+                for (id, last) in lasts {
+                    if let Ok(attempt) = self.get(id) {
+                        attempt.grow(last, false);
+                    }
+                }
+            }
+            Event::Ended { attempt, exited, last } => {
+                if let Ok(attempt) = self.get(attempt) {
+                    attempt.grow(last, false);
+                    attempt.hear_exited(exited);
+                }
+            }
+            Event::Disk { full: true } => {
+                warn!("the agent's disk is full: what operations write waits for space");
+            }
+            Event::Disk { full: false } => info!("the agent's disk has space again"),
+        }
+    }
+
+    fn take_stock(&self, attempts: Vec<waggoner_supervisor::Attempt>) {
+        for known in attempts {
+            let Ok(attempt) = self.get(known.id) else { continue };
+            attempt.grow(known.last, known.ended);
+            if let Some(exited) = known.exited {
+                attempt.hear_exited(exited);
+            }
+        }
+    }
+}
+
+/// The supervisor's no to a start, as the manager hears it.
+fn refusal(refused: &waggoner_supervisor::Refused) -> Refused {
+    match refused.refusal {
+        Refusal::StaleEpoch { .. } => Refused::field("start.epoch", &refused.message),
+        Refusal::Known { .. } => Refused::new(Reason::HistoryMismatch, &refused.message),
+        Refusal::Full | Refusal::OverQuota => Refused::new(Reason::Exhausted, &refused.message),
+        _ => Refused::new(Reason::Unavailable, &refused.message),
+    }
+}
+
 // === impl Known ===
 
 impl Known {
@@ -132,55 +221,5 @@ impl Known {
             self.attempts.remove(id);
             self.done.pop_front();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-    use uuid::Uuid;
-    use waggoner_types::Outcome;
-
-    use super::*;
-
-    fn finish(attempts: &Attempts, attempt: &Attempt) {
-        attempt.records.end(Outcome { result: Ok(Value::Null), exit: None });
-        if attempt.records.ack(1) {
-            attempts.done(attempt.id);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_attempt_is_new_once_and_for_an_hour() {
-        let attempts = Attempts::default();
-        let id = AttemptId(Uuid::now_v7());
-        let Ok(Opening::New(attempt)) = attempts.open(id, 2) else { panic!("it is new") };
-        assert!(matches!(attempts.open(id, 2), Ok(Opening::Known(_))));
-        assert!(attempts.open(id, 1).unwrap_err().to_string().contains("1 is older than 2"));
-        finish(&attempts, &attempt);
-        tokio::time::advance(Duration::from_mins(59)).await;
-        assert!(matches!(attempts.open(id, 2), Ok(Opening::Known(_))));
-        tokio::time::advance(Duration::from_mins(1)).await;
-        attempts.done(AttemptId(Uuid::now_v7()));
-        assert!(attempts.get(id).is_err(), "it is forgotten");
-    }
-
-    #[tokio::test]
-    async fn only_so_many_ended_attempts_are_remembered() {
-        let attempts = Attempts::default();
-        let ids: Vec<_> = (0..=REMEMBERED.1).map(|_| AttemptId(Uuid::now_v7())).collect();
-        for id in &ids {
-            let Ok(Opening::New(attempt)) = attempts.open(*id, 0) else { panic!("it is new") };
-            finish(&attempts, &attempt);
-        }
-        assert!(attempts.get(ids[0]).is_err() && attempts.get(ids[1]).is_ok());
-    }
-
-    #[tokio::test]
-    async fn an_agent_that_stops_takes_nothing_new() {
-        let attempts = Attempts::default();
-        attempts.drain();
-        let refused = attempts.open(AttemptId(Uuid::now_v7()), 0).unwrap_err();
-        assert_eq!(refused.reason, Reason::Unavailable);
     }
 }

@@ -38,15 +38,15 @@ pub struct Config {
     pub slots: u32,
 
     /// How long running operations may go on after the order to stop, in seconds, before they are
-    /// cancelled.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub stop_grace: u64,
+    /// cancelled. Without it they go on, and the next daemon takes them up again.
+    #[arg(long, value_name = "SECONDS")]
+    pub stop_grace: Option<u64>,
 }
 
 // === impl Config ===
 
 impl Config {
-    pub(crate) fn stop_grace(&self) -> Duration {
-        Duration::from_secs(self.stop_grace)
+    pub(crate) fn stop_grace(&self) -> Option<Duration> {
+        self.stop_grace.map(Duration::from_secs)
     }
 }

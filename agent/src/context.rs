@@ -9,13 +9,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use bytes::Bytes;
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -26,8 +24,13 @@ use waggoner_proto::agent::v1::{
 };
 use waggoner_types::{Body, LogLevel};
 
-use crate::{attempt::Attempt, questions::nonsense, start::Start};
+use crate::{
+    attempt::{Attempt, Slot},
+    questions::nonsense,
+    start::Start,
+};
 
+mod call;
 mod command;
 mod grpc;
 mod json;
@@ -36,6 +39,7 @@ mod resource;
 mod socket;
 
 pub(crate) use self::{
+    call::{CALL, Key},
     resource::FetchError,
     socket::{MOST, Socket},
 };
@@ -55,9 +59,12 @@ pub(crate) struct HostApi {
     directory: Utf8PathBuf,
     /// Where operations keep what outlives them.
     work: Utf8PathBuf,
-    files: AtomicU64,
     /// What command lines are evaluated against, one after another.
     ctx: tokio::sync::Mutex<Ctx>,
+    /// What is kept of them in the journal.
+    snapshot: Mutex<Option<Bytes>>,
+    /// Whether the operation may be idle for so long only.
+    is_watched: bool,
 }
 
 /// What Cloudify's REST API answered.
@@ -76,7 +83,8 @@ const FRESH: Duration = Duration::from_secs(10);
 // === impl HostApi ===
 
 impl HostApi {
-    /// Prepares the answers for an operation whose files go to `directory`.
+    /// Prepares the answers for an operation whose files go to `directory`; where the daemon was
+    /// started anew meanwhile, as they were before.
     pub(crate) fn new(
         attempt: Arc<Attempt>,
         start: &Start,
@@ -87,17 +95,24 @@ impl HostApi {
         for node in &start.nodes {
             ctx.offer_node(node.clone());
         }
+        let before = attempt.note(Slot::Ctx);
+        if let Some(snapshot) = &before {
+            ctx.restore(serde_json::from_slice(snapshot).unwrap_or_default());
+        }
+        // What came with the start is behind what the operation has done since.
+        let instances = if attempt.is_resumed() { &[] } else { start.node_instances.as_slice() };
         Ok(Self {
             attempt,
             context: start.context.clone(),
             inputs: start.inputs.clone(),
             nodes: by_id(&start.nodes),
-            instances: Mutex::new(by_id(&start.node_instances)),
+            instances: Mutex::new(by_id(instances)),
             since: Instant::now(),
             directory,
             work,
-            files: AtomicU64::new(1),
             ctx: tokio::sync::Mutex::new(ctx),
+            snapshot: Mutex::new(before),
+            is_watched: start.idle_timeout.is_some(),
         })
     }
 
@@ -125,9 +140,13 @@ impl HostApi {
     }
 
     /// Replaces a node instance's runtime properties, and waits for the verdict.
-    pub(crate) async fn update(&self, update: UpdateNodeInstance) -> Result<Value, Refusal> {
+    pub(crate) async fn update(
+        &self,
+        update: UpdateNodeInstance,
+        key: Key,
+    ) -> Result<Value, Refusal> {
         drop(self.take_instance(&update.node_instance_id));
-        self.ask(Ask::UpdateNodeInstance(update)).await
+        self.attempt.put(Ask::UpdateNodeInstance(update), Some(key)).await.value().await
     }
 
     /// Evaluates the intrinsic functions in a value.
@@ -136,8 +155,9 @@ impl HostApi {
     }
 
     /// Makes a request of Cloudify's REST API.
-    pub(crate) async fn rest(&self, request: RestRequest) -> Result<RestAnswer, Refusal> {
-        let mut answer = self.ask(Ask::Rest(request)).await?;
+    pub(crate) async fn rest(&self, request: RestRequest, key: Key) -> Result<RestAnswer, Refusal> {
+        let key = (request.method != "GET").then_some(key);
+        let mut answer = self.attempt.put(Ask::Rest(request), key).await.value().await?;
         let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok());
         let status = status.ok_or_else(|| nonsense("it has no HTTP status"))?;
         Ok(RestAnswer { status, body: answer["body"].take() })
@@ -146,11 +166,11 @@ impl HostApi {
     /// Gets a value from Cloudify's REST API; what it refuses is a refusal.
     async fn get(&self, path: String, query: String) -> Result<Value, Refusal> {
         let (method, body_json) = ("GET".to_owned(), String::new());
-        self.successful(RestRequest { method, path, query, body_json }).await
+        self.successful(RestRequest { method, path, query, body_json }, Key::fresh()).await
     }
 
-    async fn successful(&self, request: RestRequest) -> Result<Value, Refusal> {
-        let RestAnswer { status, body } = self.rest(request).await?;
+    async fn successful(&self, request: RestRequest, key: Key) -> Result<Value, Refusal> {
+        let RestAnswer { status, body } = self.rest(request, key).await?;
         if (200..300).contains(&status) {
             return Ok(body);
         }
@@ -159,18 +179,47 @@ impl HostApi {
         Err(Refusal { reason: "INVALID".to_owned(), message, status: status.into(), error_code })
     }
 
-    /// Adds a log line to the attempt's records, once there is room.
-    pub(crate) async fn log(&self, level: LogLevel, logger: Option<String>, message: String) {
+    /// Adds a log line to the attempt's records, once.
+    pub(crate) async fn log(
+        &self,
+        level: LogLevel,
+        logger: Option<String>,
+        message: String,
+        key: Key,
+    ) {
         let logger = logger.unwrap_or_else(|| self.logger());
-        for message in pieces(message) {
-            let logger = logger.clone();
-            self.attempt.records.append(Body::Log { level, logger, message }).await;
+        for (at, message) in pieces(message).into_iter().enumerate() {
+            let (logger, key) = (logger.clone(), key.part(at.to_string()));
+            self.attempt.append(Body::Log { level, logger, message }, key).await;
         }
     }
 
-    /// Adds an event to the attempt's records, once there is room.
-    pub(crate) async fn event(&self, event_type: String, message: String) {
-        self.attempt.records.append(Body::Event { event_type, message }).await;
+    /// Adds an event to the attempt's records, once.
+    pub(crate) async fn event(&self, event_type: String, message: String, key: Key) {
+        self.attempt.append(Body::Event { event_type, message }, key).await;
+    }
+
+    /// Keeps what command lines have changed, so that it outlives this daemon.
+    async fn keep(&self, ctx: &Ctx) {
+        let snapshot = Bytes::from(ctx.snapshot().to_string());
+        let is_kept = || self.snapshot.lock().expect("nothing panics while it holds the snapshot");
+        if is_kept().as_ref().is_some_and(|kept| *kept == snapshot) {
+            return;
+        }
+        self.attempt.keep(Slot::Ctx, snapshot.clone()).await;
+        *is_kept() = Some(snapshot);
+    }
+
+    /// Hears that the operation has called, whatever it asks.
+    pub(crate) async fn called(&self) {
+        if self.is_watched {
+            self.attempt.touch().await;
+        }
+    }
+
+    /// The key of something that the operation's course does once.
+    pub(crate) fn once(&self, what: &str) -> Key {
+        self.attempt.once(what)
     }
 
     pub(crate) fn context(&self) -> &Map<String, Value> {
@@ -189,8 +238,9 @@ impl HostApi {
         self.context.get("tenant").and_then(|tenant| tenant["name"].as_str()).unwrap_or_default()
     }
 
+    /// Asks what has no effect.
     async fn ask(&self, ask: Ask) -> Result<Value, Refusal> {
-        self.attempt.questions.ask(ask).await
+        self.attempt.put(ask, None).await.value().await
     }
 
     /// The name of the logger that `ctx.logger` is (`cloudify/context.py`).
@@ -205,11 +255,6 @@ impl HostApi {
     fn own_instances(&self) -> impl Iterator<Item = &str> {
         let related = self.context.get("related").and_then(|related| related["node_id"].as_str());
         [Some(self.text("node_id")), related].into_iter().flatten()
-    }
-
-    /// Returns a number for a file that nobody else has.
-    fn file_number(&self) -> u64 {
-        self.files.fetch_add(1, Ordering::Relaxed)
     }
 }
 

@@ -8,12 +8,16 @@ use std::{
     net::TcpStream,
     os::unix::net::UnixStream,
     process::ExitCode,
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use camino::Utf8Path;
 use serde_json::{Value, json};
+use uuid::Uuid;
 use waggoner_ctx::{Printed, Reply, Request};
+
+use crate::context::CALL;
 
 /// Why the operation did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,12 @@ enum CtxError {
     Answer(String),
 }
 
+/// How long an agent may be away, as while it is replaced by a newer one.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The first and the longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+
 /// A connection to the operation.
 trait Wire: Read + Write {}
 
@@ -63,8 +73,9 @@ fn run(args: &[String]) -> Result<Printed, Printed> {
     // A script runner of Cloudify's own, inside an operation, has a `ctx` of its own.
     let proxy = std::env::var("CTX_SOCKET_URL").ok().filter(|url| !url.is_empty());
     let socket = std::env::var("WAGGONER_SOCKET").ok().map(|path| format!("unix:{path}"));
+    let patience = if proxy.is_none() && socket.is_some() { PATIENCE } else { Duration::ZERO };
     let request = Request::parse(args, proxy.or(socket).as_deref())?;
-    let reply = ask(&request).map_err(|error| Printed {
+    let reply = insist(&request, patience).map_err(|error| Printed {
         stderr: format!("{error}\n"),
         exit_code: 1,
         ..Printed::default()
@@ -72,20 +83,55 @@ fn run(args: &[String]) -> Result<Printed, Printed> {
     Ok(reply.print(request.format))
 }
 
-fn ask(request: &Request) -> Result<Reply, CtxError> {
+/// Asks until there is an answer: the agent may be started anew meanwhile, and the operation goes
+/// on. All tries are one call, so what the first one did is not done again.
+fn insist(request: &Request, patience: Duration) -> Result<Reply, CtxError> {
+    let key = Uuid::new_v4();
+    let deadline = Instant::now() + patience;
+    let mut pause = PAUSES.0;
+    loop {
+        match ask(request, key) {
+            Err(error) if error.is_absence() && Instant::now() < deadline => {
+                sleep(pause);
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            answered => return answered,
+        }
+    }
+}
+
+fn ask(request: &Request, key: Uuid) -> Result<Reply, CtxError> {
     let timeout = u64::try_from(request.timeout).ok().filter(|seconds| *seconds > 0);
     let mut wire = connect(&request.socket_url, timeout.map(Duration::from_secs))?;
     let body = json!({ "args": request.args }).to_string();
     let head = format!(
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
+         Content-Length: {}\r\n{CALL}: {}\r\nConnection: close\r\n\r\n",
+        body.len(),
+        key.simple(),
     );
     wire.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())
         .map_err(CtxError::Talk)?;
     let mut answer = Vec::new();
     wire.read_to_end(&mut answer).map_err(CtxError::Talk)?;
+    if answer.is_empty() {
+        return Err(CtxError::Talk(io::ErrorKind::ConnectionReset.into()));
+    }
     read(&answer)
+}
+
+// === impl CtxError ===
+
+impl CtxError {
+    /// Whether the one who listens is away, or went away in between.
+    fn is_absence(&self) -> bool {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotFound,
+        };
+        let (Self::Connect { source, .. } | Self::Talk(source)) = self else { return false };
+        let kinds = [NotFound, ConnectionRefused, ConnectionReset, ConnectionAborted, BrokenPipe];
+        kinds.contains(&source.kind())
+    }
 }
 
 fn connect(url: &str, timeout: Option<Duration>) -> Result<Box<dyn Wire>, CtxError> {

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use waggoner_identity::{IdentityError, InvalidToken, KeyError};
 use waggoner_types::{Chain, Fault};
 
-use crate::{enrol::EnrolError, facade::FacadeError, state::StateError};
+use crate::{enrol::EnrolError, facade::FacadeError, journal::JournalError, state::StateError};
 
 /// Why the agent did not start, or did not keep running.
 ///
@@ -26,8 +26,8 @@ pub enum StartError {
     #[error(transparent)]
     Facade(#[from] FacadeError),
 
-    #[error("failed to become the one to which orphaned processes come")]
-    Orphans(#[source] io::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 
     #[error("failed to open the artifacts")]
     Artifacts(#[source] io::Error),
@@ -96,7 +96,7 @@ impl StartError {
             | Self::Program(_)
             | Self::State(_)
             | Self::Facade(_)
-            | Self::Orphans(_)
+            | Self::Journal(_)
             | Self::Artifacts(_)
             | Self::Key(_)
             | Self::Enrol(_)

@@ -7,8 +7,9 @@
 //!                                          /resources/…       a file of the manager
 //! ```
 //!
-//! One for the daemon. Its certificate is of a CA made at each start; each operation has a token of
-//! its own, good for as long as it runs.
+//! One for the daemon. Its port and its certificate, of a CA of its own, stay the same from one life
+//! of the daemon to the next, since operations live through both; each operation has a token of its
+//! own, good for as long as it runs.
 
 use std::{
     collections::HashMap,
@@ -39,6 +40,8 @@ mod certificate;
 mod events;
 mod routes;
 
+use certificate::Certificate;
+
 /// Where stock clients find the manager.
 #[derive(Debug)]
 pub(crate) struct Facade {
@@ -64,6 +67,9 @@ pub enum FacadeError {
     #[error("failed to make the certificate of the REST facade")]
     Certificate(#[source] rcgen::Error),
 
+    #[error("failed to keep the certificate of the REST facade")]
+    Keep(#[source] io::Error),
+
     #[error("failed to use the certificate of the REST facade")]
     Tls(#[source] rustls::Error),
 
@@ -80,19 +86,17 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 // === impl Facade ===
 
 impl Facade {
-    /// Opens the facade, and puts its CA's certificate into `directory`. The future serves it.
+    /// Opens the facade as it was in `directory`, or makes it there. The future serves it.
     pub(crate) async fn open(
         directory: &Utf8Path,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), FacadeError> {
-        let (ca, tls) = certificate::make()?;
-        let ca_file = directory.join("facade-ca.pem");
-        fs_err::tokio::write(&ca_file, ca).await.map_err(FacadeError::Open)?;
-        let address = (Ipv4Addr::LOCALHOST, 0);
-        let listener = TcpListener::bind(address).await.map_err(FacadeError::Open)?;
+        let certificate = Certificate::keep(directory)?;
+        let tls = certificate.tls()?;
+        let listener = listen(&directory.join("port")).await.map_err(FacadeError::Open)?;
         let address = listener.local_addr().map_err(FacadeError::Open)?;
         let guests = Guests::default();
         let serving = accept(listener, TlsAcceptor::from(tls), guests.clone());
-        Ok((Self { address, ca_file, guests }, serving))
+        Ok((Self { address, ca_file: certificate.ca_file, guests }, serving))
     }
 
     /// Lets an operation call with a token.
@@ -127,6 +131,23 @@ impl Drop for Admission {
         let mut guests = self.guests.0.lock().expect("nothing panics while it holds the guests");
         drop(guests.remove(&self.token));
     }
+}
+
+/// Listens on the port that the file names, or on one that it names from now on.
+async fn listen(file: &Utf8Path) -> io::Result<TcpListener> {
+    let known = fs_err::tokio::read_to_string(file).await.ok();
+    if let Some(port) = known.and_then(|text| text.trim().parse::<u16>().ok()) {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => {
+                warn!(%error, port, "the REST facade moves to another port: operations that have \
+                                     run since before lose it");
+            }
+        }
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    fs_err::tokio::write(file, listener.local_addr()?.port().to_string()).await?;
+    Ok(listener)
 }
 
 async fn accept(listener: TcpListener, tls: TlsAcceptor, guests: Guests) {

@@ -1,12 +1,12 @@
 //! What the operations of one daemon share.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, watch};
 use waggoner_python::Environments;
 
 use crate::{
-    artifacts::Artifacts, attempts::Attempts, facade::Facade, parent::Parent, state::StateDir,
+    artifacts::Artifacts, attempts::Attempts, facade::Facade, journal::Journal, state::StateDir,
 };
 
 /// What the operations of one daemon share.
@@ -15,10 +15,10 @@ pub(crate) struct House {
     /// The agent's name.
     pub(crate) name: String,
     pub(crate) state: StateDir,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) attempts: Attempts,
     pub(crate) artifacts: Artifacts,
     pub(crate) environments: Environments,
-    pub(crate) parent: Parent,
     pub(crate) facade: Facade,
     /// One permit for each operation that may run at once.
     pub(crate) slots: Semaphore,

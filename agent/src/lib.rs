@@ -1,16 +1,21 @@
 //! Runs operations on its host as subprocesses and streams back what they say.
 //!
 //! ```text
-//!              link ── api ──┬── conversation ── attempt ── operation ── parent ── process
-//!  manager ◀──(mTLS)         │   one stream      records    program       who spawns  │
-//!                            │   per attempt     questions  python, script            │
-//!                            ├── artifacts, environments                              │
-//!                            └── identity         questions ◀── host api, facade ◀────┘
+//!              link ── api ──┬── conversation ── attempt ── operation   (one life of the daemon)
+//!  manager ◀──(mTLS)         │   one stream      questions  program, python, script
+//!                            │   per attempt        ▲          │
+//!                            ├── artifacts          │          ▼
+//!                            ├── environments    host api,   journal ──(unix socket)──▶ supervisor
+//!                            └── identity        facade         ▲                          │
+//!                                                   ▲           └── reads ── the files ◀───┤
+//!                                                   └────────── process ◀── parent of ─────┘
 //! ```
 //!
-//! - `records` alone knows where records live until they are acknowledged: in memory, bounded.
-//! - `parent` alone starts the processes of operations.
+//! - `journal` is the only way to the supervisor, which is the parent of every operation and keeps
+//!   every record. Both outlive the daemon: another life of it goes on where this one was.
 //! - An attempt outlives the conversations about it: what the link loses is said again.
+//! - Whatever an operation asks for twice, because the answer was lost, has its effect once: its
+//!   call has a key.
 
 mod agent;
 mod api;
@@ -27,13 +32,13 @@ mod facade;
 mod host;
 mod house;
 mod identity;
+mod journal;
 mod link;
 mod operation;
-mod parent;
 mod questions;
-mod records;
 mod start;
 mod state;
+pub mod supervise;
 
 pub use self::{agent::Agent, config::Config};
 

@@ -41,7 +41,10 @@ impl Services {
             .add_service(AgentServiceServer::new(self.agent.clone()))
             .add_service(IdentityServiceServer::new(self.identity.clone()));
         info!(peer = %io.caller().address, "the link to the manager is up");
-        serve_over(io, routes, self.stop.clone().cancelled_owned()).await
+        self.agent.linked(true).await;
+        let why = serve_over(io, routes, self.stop.clone().cancelled_owned()).await;
+        self.agent.linked(false).await;
+        why
     }
 }
 

@@ -7,14 +7,16 @@ use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
+use tokio_stream::{Stream, StreamExt as _, wrappers::SignalStream};
 use tracing_subscriber::EnvFilter;
 use waggoner_agent::{
     Agent, Config, ctx,
     error::{StartError, report},
+    supervise,
 };
 
 fn main() -> ExitCode {
-    if let Some(code) = ctx::called() {
+    if let Some(code) = ctx::called().or_else(supervise::called) {
         return code;
     }
     let config = Config::parse();
@@ -35,21 +37,12 @@ fn run(config: Config) -> Result<(), StartError> {
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let agent = Agent::bind(config).await?;
-        tokio::select! {
-            ended = agent.run(ordered(1)) => ended,
-            () = ordered(2) => Ok(()),
-        }
+        agent.run(orders()).await
     })
 }
 
-/// Waits for so many orders to stop: the first one asks, the second one insists.
-async fn ordered(times: u32) {
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    for _ in 0..times {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
+/// The orders to stop: the first one asks, the second one insists.
+fn orders() -> impl Stream<Item = ()> + Unpin {
+    let orders = |kind| SignalStream::new(signal(kind).expect("the signal can be handled"));
+    orders(SignalKind::terminate()).merge(orders(SignalKind::interrupt()))
 }

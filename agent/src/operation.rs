@@ -3,21 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
-use tracing::{Instrument as _, debug, error, info, info_span};
+use tracing::{Instrument as _, debug, info, info_span};
+use waggoner_supervisor::{Refusal, Refused};
 use waggoner_types::{Chain, ErrorKind, Exit, OperationError, Outcome};
 
 use crate::{
     attempt::Attempt,
     house::House,
-    operation::{
-        oversee::{Ended, Limits},
-        python::Task,
-    },
+    operation::{oversee::Ended, python::Task},
     start::{Operation, Start},
 };
 
 mod language;
-mod lines;
 mod oversee;
 mod place;
 mod program;
@@ -25,16 +22,11 @@ mod python;
 mod script;
 mod settings;
 
-/// Ends an attempt whose task is gone before it could.
-struct LastWords(Arc<Attempt>);
-
-/// Runs an attempt to its outcome.
+/// Runs an attempt to its outcome; one that another life of the daemon began, from where it is.
 pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) {
     let span = info_span!("operation", attempt = %attempt.id);
-    let last_words = LastWords(attempt.clone());
     let outcome = conduct(&house, &attempt, start).instrument(span).await;
-    attempt.records.end(outcome);
-    drop(last_words);
+    attempt.end(outcome).await;
 }
 
 async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome {
@@ -125,6 +117,18 @@ fn cancelled(reason: &str) -> OperationError {
     OperationError::new(ErrorKind::Cancelled, "ProcessKillCancelled", message)
 }
 
+/// The outcome of an operation whose process was not started, because the supervisor said no.
+fn not_started(refused: &Refused, attempt: &Attempt) -> Outcome {
+    match refused.refusal {
+        Refusal::Cancelled => {
+            let order = attempt.order().map(|order| order.reason);
+            failed(cancelled(order.as_deref().unwrap_or_default()))
+        }
+        Refusal::NotStarted => failed(OperationError::non_recoverable(&refused.message)),
+        _ => failed(OperationError::recoverable(&refused.message)),
+    }
+}
+
 /// The outcome of an operation whose process did not start.
 fn failed(error: OperationError) -> Outcome {
     Outcome { result: Err(error), exit: None }
@@ -173,27 +177,4 @@ const TEXT: usize = 256 * 1024;
 /// Renders an error and its causes, outermost first.
 fn sentence(error: &dyn std::error::Error) -> String {
     Chain(error).to_string()
-}
-
-// === impl Limits ===
-
-impl From<&Start> for Limits {
-    fn from(start: &Start) -> Self {
-        Self { timeout: start.timeout, grace: start.grace }
-    }
-}
-
-// === impl LastWords ===
-
-impl Drop for LastWords {
-    fn drop(&mut self) {
-        if self.0.records.is_ended() {
-            return;
-        }
-        error!(attempt = %self.0.id, "the operation was dropped before its end");
-        let error = OperationError::non_recoverable(
-            "the agent dropped the operation before its end; how far it came is not known",
-        );
-        self.0.records.end(Outcome { result: Err(error), exit: Some(Exit::Lost) });
-    }
 }

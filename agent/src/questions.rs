@@ -5,25 +5,31 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use waggoner_proto::agent::v1::{Answer, FileChunk, Question, Refusal, answer, question::Ask};
+
+use crate::context::Key;
 
 /// The open questions of one attempt.
 #[derive(Debug)]
 pub(crate) struct Questions {
     open: Mutex<BTreeMap<u64, Open>>,
     /// The id of the last question.
-    last: watch::Sender<u64>,
+    last: AtomicU64,
     room: Semaphore,
 }
 
 #[derive(Debug)]
 struct Open {
     ask: Ask,
+    key: Option<Key>,
     replies: mpsc::Sender<Reply>,
 }
 
@@ -60,50 +66,32 @@ const REPLIES: usize = 4;
 
 impl Questions {
     pub(crate) fn new() -> Self {
-        Self { open: Mutex::default(), last: watch::Sender::new(0), room: Semaphore::new(OPEN) }
-    }
-
-    /// Asks, and waits for a value. Cancel safe.
-    pub(crate) async fn ask(&self, ask: Ask) -> Result<Value, Refusal> {
-        let mut replies = self.put(ask).await;
-        loop {
-            match replies.next().await {
-                Reply::Value(value) => return Ok(value),
-                Reply::Refused(refusal) => return Err(refusal),
-                Reply::Piece(_) => return Err(nonsense("a piece of a file came for a value")),
-                Reply::Again => {}
-            }
-        }
+        Self { open: Mutex::default(), last: AtomicU64::new(0), room: Semaphore::new(OPEN) }
     }
 
     /// Asks, and returns the replies as they come. Cancel safe.
-    pub(crate) async fn put(&self, ask: Ask) -> Replies<'_> {
+    pub(crate) async fn put(&self, ask: Ask, key: Option<Key>) -> Replies<'_> {
         let room = self.room.acquire().await.expect("the room is never closed");
         let (replies, inbox) = mpsc::channel(REPLIES);
         let mut open = self.open();
-        let id = *self.last.borrow() + 1;
-        open.insert(id, Open { ask, replies });
-        self.last.send_replace(id);
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        open.insert(id, Open { ask, key, replies });
         drop(open);
         Replies { questions: self, id, inbox, _room: room }
     }
 
-    /// Follows the id of the last question.
-    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
-        self.last.subscribe()
-    }
-
-    /// Returns the first open question with an id above `after`.
-    pub(crate) fn after(&self, after: u64) -> Option<Question> {
+    /// Returns a question, if somebody still waits for its answer.
+    pub(crate) fn get(&self, id: u64) -> Option<Question> {
         let open = self.open();
-        let (id, question) = open.range(after.checked_add(1)?..).next()?;
-        Some(Question { question_id: *id, ask: Some(question.ask.clone()), ..Question::default() })
+        let question = open.get(&id)?;
+        let key = question.key.map(|key| key.as_bytes().to_vec()).unwrap_or_default();
+        Some(Question { question_id: id, ask: Some(question.ask.clone()), key })
     }
 
-    /// Tells all who wait that their questions are asked again.
-    pub(crate) async fn restart(&self) {
-        let waiting: Vec<_> = self.open().values().map(|open| open.replies.clone()).collect();
-        for replies in waiting {
+    /// Tells the one who waits that a question is asked again.
+    pub(crate) async fn again(&self, id: u64) {
+        let waiting = self.open().get(&id).map(|open| open.replies.clone());
+        if let Some(replies) = waiting {
             // Whoever took the question back does not wait any more.
             drop(replies.send(Reply::Again).await);
         }
@@ -134,6 +122,23 @@ impl Questions {
 // === impl Replies ===
 
 impl Replies<'_> {
+    /// The id of the question.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Waits for a value. Cancel safe.
+    pub(crate) async fn value(mut self) -> Result<Value, Refusal> {
+        loop {
+            match self.next().await {
+                Reply::Value(value) => return Ok(value),
+                Reply::Refused(refusal) => return Err(refusal),
+                Reply::Piece(_) => return Err(nonsense("a piece of a file came for a value")),
+                Reply::Again => {}
+            }
+        }
+    }
+
     /// Returns the next reply. Cancel safe.
     pub(crate) async fn next(&mut self) -> Reply {
         self.inbox.recv().await.expect("the question holds the other end until this is dropped")
@@ -172,35 +177,47 @@ mod tests {
         Answer { question_id: id, outcome: Some(answer::Outcome::Json(json.to_owned())) }
     }
 
+    async fn asked(questions: &Questions) -> Result<Value, Refusal> {
+        questions.put(ask(), None).await.value().await
+    }
+
     #[tokio::test]
     async fn an_answer_reaches_who_asked_also_when_asked_again() {
         let questions = Questions::new();
-        let mut first = Box::pin(questions.ask(ask()));
-        let mut second = Box::pin(questions.ask(ask()));
+        let mut first = Box::pin(asked(&questions));
+        let mut second = Box::pin(asked(&questions));
         assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
-        assert_eq!(questions.after(0).unwrap().question_id, 1);
-        assert_eq!(questions.after(1).unwrap().question_id, 2);
-        questions.restart().await;
+        assert_eq!(questions.get(2).unwrap().question_id, 2);
+        questions.again(2).await;
         questions.answer(value(2, "{\"two\":2}")).await;
         assert_eq!(second.await.unwrap(), json!({"two": 2}));
-        assert!(questions.after(1).is_none(), "it is answered");
+        assert!(questions.get(2).is_none(), "it is answered");
         assert!(poll!(&mut first).is_pending());
     }
 
     #[tokio::test]
     async fn a_question_that_was_taken_back_is_not_asked() {
         let questions = Questions::new();
-        assert!(questions.ask(ask()).now_or_never().is_none());
-        assert!(questions.after(0).is_none());
+        assert!(asked(&questions).now_or_never().is_none());
+        assert!(questions.get(1).is_none());
         questions.answer(value(1, "1")).await;
     }
 
     #[tokio::test]
     async fn an_answer_that_is_not_json_refuses() {
         let questions = Questions::new();
-        let mut asked = Box::pin(questions.ask(ask()));
+        let mut asked = Box::pin(asked(&questions));
         assert!(poll!(&mut asked).is_pending());
         questions.answer(value(1, "{")).await;
         assert!(asked.await.unwrap_err().message.contains("is not JSON"));
+    }
+
+    #[tokio::test]
+    async fn a_question_with_an_effect_brings_its_key() {
+        let questions = Questions::new();
+        let key = Key::fresh();
+        let mut asked = Box::pin(questions.put(ask(), Some(key)));
+        let replies = asked.as_mut().await;
+        assert_eq!(questions.get(replies.id()).unwrap().key, key.as_bytes());
     }
 }

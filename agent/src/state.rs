@@ -4,31 +4,35 @@
 //!  identity/       the private key and the certificate
 //!  artifacts/      by digest
 //!  python/         Python environments, and what they are made of
+//!  journal/        what the supervisor keeps of attempts
+//!  facade/         the REST facade's certificate and port
 //!  attempts/<id>/  one operation's own, gone when it ends
 //!  work/           where operations work: Cloudify's AGENT_WORK_DIR
 //!  bin/ctx         this program, by the name under which scripts know it
-//!  run/            sockets and the facade's certificate, made anew at each start
+//!  run/            sockets
 //! ```
+//!
+//! Operations outlive the daemon: what they hold stays where it is from one life of the daemon to
+//! the next.
 
-use std::{fs::File, io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use camino_tempfile::Utf8TempDir;
 use fs_err as fs;
+use sha2::{Digest as _, Sha256};
+use waggoner_types::Digest;
 
 /// The directory, held by this process.
 #[derive(Debug)]
 pub(crate) struct StateDir {
     root: Utf8PathBuf,
-    run: Run,
+    run: Utf8PathBuf,
     _lock: File,
-}
-
-#[derive(Debug)]
-enum Run {
-    Inside(Utf8PathBuf),
-    /// Where the paths inside would be too long for a socket.
-    Outside(Utf8TempDir),
 }
 
 /// Why a directory cannot be the agent's.
@@ -54,8 +58,8 @@ const LONGEST: usize = 108 - 1 - 16;
 // === impl StateDir ===
 
 impl StateDir {
-    /// Takes the directory, makes what is missing in it, and clears away what another life left.
-    /// `program` is this program, which scripts call as `ctx`.
+    /// Takes the directory, and makes what is missing in it. `program` is this program, which
+    /// scripts call as `ctx`.
     pub(crate) fn open(path: &Utf8Path, program: &Path) -> Result<Self, StateError> {
         let failed = |source| StateError::Use { path: path.to_owned(), source };
         private(path).map_err(failed)?;
@@ -72,19 +76,27 @@ impl StateDir {
         Ok(Self { root, run, _lock: lock })
     }
 
-    fn make(root: &Utf8Path, program: &Path) -> io::Result<Run> {
-        for name in ["attempts", "run", "bin"] {
-            remove(&root.join(name))?;
-        }
-        for name in ["identity", "artifacts", "python", "attempts", "work", "run", "bin"] {
+    fn make(root: &Utf8Path, program: &Path) -> io::Result<Utf8PathBuf> {
+        for name in DIRECTORIES {
             private(&root.join(name))?;
         }
-        fs::os::unix::fs::symlink(program, root.join("bin/ctx"))?;
+        // In one step: an operation of another life may be about to call it.
+        let (next, ctx) = (root.join("bin/ctx.next"), root.join("bin/ctx"));
+        remove_file(&next)?;
+        fs::os::unix::fs::symlink(program, &next)?;
+        fs::rename(next, ctx)?;
         let run = root.join("run");
-        if run.as_str().len() <= LONGEST {
-            return Ok(Run::Inside(run));
+        if run.as_str().len() <= LONGEST { Ok(run) } else { outside(root) }
+    }
+
+    /// Clears away what belongs to no attempt that is still of use.
+    pub(crate) fn sweep(&self, is_of_use: impl Fn(&str) -> bool) -> io::Result<()> {
+        for entry in self.attempts().read_dir_utf8()?.flatten() {
+            if !is_of_use(entry.file_name()) {
+                remove(entry.path())?;
+            }
         }
-        Ok(Run::Outside(camino_tempfile::Builder::new().prefix("waggoner-").tempdir()?))
+        Ok(())
     }
 
     pub(crate) fn identity(&self) -> Utf8PathBuf {
@@ -98,6 +110,15 @@ impl StateDir {
     /// Where Python environments and what they are made of are kept.
     pub(crate) fn python(&self) -> Utf8PathBuf {
         self.root.join("python")
+    }
+
+    /// Where the REST facade keeps its certificate.
+    pub(crate) fn facade(&self) -> Utf8PathBuf {
+        self.root.join("facade")
+    }
+
+    pub(crate) fn root(&self) -> &Utf8Path {
+        &self.root
     }
 
     pub(crate) fn attempts(&self) -> Utf8PathBuf {
@@ -115,10 +136,7 @@ impl StateDir {
 
     /// Where sockets are; their names have 15 characters at the most.
     pub(crate) fn run(&self) -> &Utf8Path {
-        match &self.run {
-            Run::Inside(path) => path,
-            Run::Outside(directory) => directory.path(),
-        }
+        &self.run
     }
 
     /// Counts the bytes that are free on the directory's file system.
@@ -126,6 +144,26 @@ impl StateDir {
         rustix::fs::statvfs(self.root.as_std_path())
             .map_or(0, |system| system.f_bavail.saturating_mul(system.f_frsize))
     }
+}
+
+/// What is made in it.
+const DIRECTORIES: [&str; 9] =
+    ["identity", "artifacts", "python", "journal", "facade", "attempts", "work", "run", "bin"];
+
+/// Finds the directory for the sockets of a state directory whose own paths are too long for them:
+/// always the same one, and nobody else's.
+fn outside(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let name = Digest(Sha256::digest(root.as_str()).into()).to_string();
+    let path = Utf8PathBuf::try_from(std::env::temp_dir())
+        .map_err(camino::FromPathBufError::into_io_error)?;
+    let path = path.join(format!("waggoner-{}", &name[..16]));
+    private(&path)?;
+    let found = fs::symlink_metadata(&path)?;
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        let why = format!("`{path}` is somebody else's");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(path)
 }
 
 /// Makes a directory that nobody else may enter.
@@ -142,8 +180,18 @@ pub(crate) fn remove(path: &Utf8Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file, if it is there.
+pub(crate) fn remove_file(path: &Utf8Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use camino_tempfile::Utf8TempDir;
+
     use super::*;
 
     #[test]
@@ -159,12 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may_enter_and_what_another_life_left_is_gone() {
+    fn nobody_else_may_enter_and_what_is_of_no_use_is_swept() {
         let directory = Utf8TempDir::new().unwrap();
-        let left = directory.path().join("attempts/stale");
-        fs::create_dir_all(&left).unwrap();
+        let left = ["live", "stale"].map(|name| directory.path().join("attempts").join(name));
+        for path in &left {
+            fs::create_dir_all(path).unwrap();
+        }
         let state = StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
-        assert!(!left.exists());
+        state.sweep(|name| name == "live").unwrap();
+        assert_eq!(left.map(|path| path.exists()), [true, false]);
         let mode = fs::metadata(state.identity()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         assert!(state.bin().join("ctx").is_symlink());
@@ -176,6 +227,12 @@ mod tests {
         let deep = directory.path().join("d".repeat(120));
         let state = StateDir::open(&deep, Path::new("/bin/true")).unwrap();
         let socket = state.run().join("1234567890.sock");
-        std::os::unix::net::UnixListener::bind(socket).unwrap();
+        std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let run = state.run().to_owned();
+        drop(state);
+        let again = StateDir::open(&deep, Path::new("/bin/true")).unwrap();
+        assert_eq!(again.run(), run, "an operation of another life knows it");
+        assert!(socket.exists());
+        fs::remove_dir_all(run).unwrap();
     }
 }

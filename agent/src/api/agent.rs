@@ -3,6 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use prost::Message as _;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
@@ -10,13 +11,15 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use tracing::{info, warn};
+use waggoner_attempt::{Prefix, agent::First};
 use waggoner_proto::agent::v1::{self as pb, agent_service_server::AgentService};
 use waggoner_task::Tasks;
-use waggoner_types::{Digest, Host};
+use waggoner_types::{Digest, Exit, Host, OperationError, Outcome};
 use waggoner_wire::{At as _, Reason, Refused, from_duration, timestamp, to_host};
 
 use crate::{
     api::conversation::{Conversation, FIRST_WORDS, VOICE},
+    attempt::Attempt,
     attempts::Opening,
     environments::prepare,
     house::House,
@@ -51,44 +54,79 @@ impl AgentApi {
         Self { house, host: Arc::new(host), instance_id, tasks }
     }
 
-    /// Opens the conversation that the manager's first words ask for.
-    fn open(&self, first: pb::OperateRequest) -> Result<Conversation, Refused> {
-        use pb::operate_request::Message;
-        let talk = |attempt, cursor, resumed| {
-            Conversation::new(Arc::clone(&self.house), attempt, cursor, resumed)
-        };
-        match first.message.ok_or_else(|| Refused::missing("message"))? {
-            Message::Start(start) => {
-                let start = Start::try_from(start)?;
-                match self.house.attempts.open(start.id, start.epoch)? {
-                    Opening::Known(attempt) => Ok(talk(attempt, 0, true)),
-                    Opening::New(attempt) => {
-                        let run = operation::run(self.house.clone(), attempt.clone(), start);
-                        self.tasks.spawn("attempt", run);
-                        Ok(talk(attempt, 0, false))
-                    }
+    /// Goes on with what another life of the daemon began.
+    pub(crate) fn resume(&self) {
+        for attempt in self.house.attempts.list().into_iter().filter(|known| !known.is_ended()) {
+            let start = pb::Start::decode(attempt.start.clone())
+                .map_err(|error| error.to_string())
+                .and_then(|start| Start::try_from(start).map_err(|refused| refused.to_string()));
+            match start {
+                Ok(start) => self.run(attempt, start),
+                Err(error) => {
+                    // Written by a daemon of another release.
+                    let message = format!("the agent cannot read how it was started: {error}");
+                    let result = Err(OperationError::non_recoverable(message));
+                    self.tasks.spawn("attempt", async move {
+                        attempt.end(Outcome { result, exit: Some(Exit::Lost) }).await;
+                    });
                 }
-            }
-            Message::Resume(resume) => {
-                let id = resume.attempt_id.parse().at("resume.attempt_id")?;
-                Ok(talk(self.house.attempts.get(id)?, resume.after, true))
-            }
-            Message::Ack(_) | Message::Answer(_) | Message::Cancel(_) => {
-                Err(Refused::field("message", "a conversation begins with a start or a resume"))
             }
         }
     }
 
+    /// Tells whether there is a link to the manager.
+    pub(crate) async fn linked(&self, up: bool) {
+        self.house.journal.link(up).await;
+    }
+
+    fn run(&self, attempt: Arc<Attempt>, start: Start) {
+        self.tasks.spawn("attempt", operation::run(self.house.clone(), attempt, start));
+    }
+
+    /// Opens the conversation that the manager's first words ask for.
+    async fn open(&self, first: pb::OperateRequest) -> Result<Conversation, Refused> {
+        use pb::operate_request::Message;
+        let house = &self.house;
+        let (attempt, first) = match first.message.ok_or_else(|| Refused::missing("message"))? {
+            Message::Start(message) => {
+                let bytes = message.encode_to_vec().into();
+                let start = Start::try_from(message)?;
+                let (id, epoch) = (start.id, start.epoch);
+                let attempt = match house.attempts.open(id, epoch, bytes).await? {
+                    Opening::Known(attempt) => attempt,
+                    Opening::New(attempt) => {
+                        self.run(attempt.clone(), start);
+                        attempt
+                    }
+                };
+                (attempt, First::Start { epoch })
+            }
+            Message::Resume(resume) => {
+                let id = resume.attempt_id.parse().at("resume.attempt_id")?;
+                let attempt = house.attempts.get(id)?;
+                let manager = Prefix { length: resume.after, chain: resume.chain };
+                let journal = house.journal.chain(id, resume.after).await;
+                (attempt, First::Resume { manager, journal })
+            }
+            Message::Ack(_) | Message::Answer(_) | Message::Cancel(_) => {
+                let why = "a conversation begins with a start or a resume";
+                return Err(Refused::field("message", why));
+            }
+        };
+        Conversation::begin(Arc::clone(house), attempt, first).await
+    }
+
     fn attempts(&self) -> Vec<pb::Attempt> {
         let attempts = self.house.attempts.list().into_iter();
-        let message = attempts.map(|attempt| pb::Attempt {
-            attempt_id: attempt.id.to_string(),
-            state: if attempt.records.is_ended() {
-                pb::AttemptState::Ended.into()
-            } else {
-                pb::AttemptState::Running.into()
-            },
-            last_sequence: attempt.records.last(),
+        let message = attempts.map(|attempt| {
+            let held = attempt.held();
+            let state =
+                if held.ended { pb::AttemptState::Ended } else { pb::AttemptState::Running };
+            pb::Attempt {
+                attempt_id: attempt.id.to_string(),
+                state: state.into(),
+                last_sequence: held.last,
+            }
         });
         message.collect()
     }
@@ -130,7 +168,7 @@ impl AgentService for AgentApi {
         let first = timeout(FIRST_WORDS, inbound.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no first message came"))??;
         let first = first.ok_or_else(|| Refused::missing("message"))?;
-        let conversation = self.open(first)?;
+        let conversation = self.open(first).await?;
         let (voice, outbound) = mpsc::channel(VOICE);
         self.tasks.spawn("conversation", conversation.hold(inbound, voice));
         Ok(Response::new(ReceiverStream::new(outbound)))

@@ -1,23 +1,21 @@
 //! One conversation about an attempt: one `Operate` stream, from its start or resume to the
-//! acknowledged outcome, or to the loss of the link.
-//!
-//! ```text
-//!           Accepted
-//!  manager ◀──────── questions, then records after the cursor, else heartbeats ── attempt
-//!          ────────▶ acks, answers, an order to cancel ─────────────────────────▶
-//! ```
+//! acknowledged outcome, or to the loss of the link. What is said and when is decided by
+//! `waggoner-attempt`; here it is carried out.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use prost::Message as _;
 use tokio::{sync::mpsc, time::sleep};
 use tonic::{Status, Streaming};
 use tracing::{debug, info};
+use waggoner_attempt::agent::{First, Input, Next, Output, Piece, Refusal, Say, Talk};
+use waggoner_journal::Stored;
 use waggoner_proto::agent::v1::{
-    Accepted, Heartbeat, OperateRequest, OperateResponse, Question, operate_request,
-    operate_response,
+    self as pb, Accepted, Answer, Heartbeat, OperateRequest, OperateResponse, Question, answer,
+    operate_request, operate_response,
 };
-use waggoner_types::Record;
-use waggoner_wire::{Reason, Refused, to_record};
+use waggoner_types::Chain;
+use waggoner_wire::{Reason, Refused};
 
 use crate::{
     attempt::{Attempt, Cancel},
@@ -30,157 +28,209 @@ pub(crate) type Voice = mpsc::Sender<Result<OperateResponse, Status>>;
 /// How many messages wait for the link: enough that it never waits for us.
 pub(crate) const VOICE: usize = 16;
 
+/// How many bytes of records are read ahead.
+const AHEAD: usize = 256 * 1024;
+
 /// One conversation.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     house: Arc<House>,
     attempt: Arc<Attempt>,
-    /// The last record that the manager has, or has been sent.
-    cursor: u64,
-    /// The last question that has been asked here.
-    asked: u64,
-    /// Whether the attempt was known before.
-    resumed: bool,
-}
-
-/// What comes next on the wire.
-enum Next {
-    Question(Question),
-    Record(Arc<Record>),
-}
-
-/// Whether a conversation goes on.
-#[derive(Debug, PartialEq, Eq)]
-enum Onward {
-    Go,
-    End,
+    talk: Talk,
+    /// Records that were read and not said.
+    ahead: VecDeque<Stored>,
 }
 
 // === impl Conversation ===
 
 impl Conversation {
-    /// Begins a conversation about an attempt whose records the manager has up to `cursor`.
-    pub(crate) fn new(
+    /// Begins a conversation about an attempt, if the two sides can agree on its records.
+    pub(crate) async fn begin(
         house: Arc<House>,
         attempt: Arc<Attempt>,
-        cursor: u64,
-        resumed: bool,
-    ) -> Self {
-        Self { house, attempt, cursor, asked: 0, resumed }
+        first: First,
+    ) -> Result<Self, Refused> {
+        let mut outputs = attempt.step(Input::Began(first)).into_iter();
+        let talk = match outputs.next() {
+            Some(Output::Begin(talk)) => talk,
+            Some(Output::Refuse(refusal)) => return Err(refused(refusal)),
+            _ => return Err(Refused::new(Reason::Internal, "the conversation has no beginning")),
+        };
+        let conversation = Self { house, attempt, talk, ahead: VecDeque::new() };
+        conversation.carry_out(outputs, None).await;
+        Ok(conversation)
     }
 
     /// Holds the conversation to its end.
-    pub(crate) async fn hold(self, inbound: Streaming<OperateRequest>, voice: Voice) {
+    pub(crate) async fn hold(mut self, inbound: Streaming<OperateRequest>, voice: Voice) {
         let id = self.attempt.id;
         if let Err(refused) = self.speak(inbound, &voice).await {
             info!(attempt = %id, %refused, "the conversation was refused");
             drop(voice.send(Err(refused.into())).await);
         }
+        self.attempt.step(Input::Cut(self.talk));
+        if self.attempt.is_done() {
+            self.house.attempts.done(id);
+        }
     }
 
     async fn speak(
-        mut self,
+        &mut self,
         mut inbound: Streaming<OperateRequest>,
         voice: &Voice,
     ) -> Result<(), Refused> {
         let attempt = Arc::clone(&self.attempt);
-        let mut turn = attempt.converse();
-        let mut records = attempt.records.watch();
-        let mut questions = attempt.questions.watch();
+        let mut changes = attempt.watch();
         let heartbeat = *self.house.heartbeat.borrow();
-        if voice.send(Ok(accepted(self.resumed))).await.is_err() {
-            return Ok(());
-        }
-        attempt.questions.restart().await;
         loop {
-            let next = self.next();
-            if next.is_none() && attempt.records.is_done() {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                () = turn.superseded() => {
+            changes.mark_unchanged();
+            let say = match attempt.next(self.talk) {
+                Next::Say(say) => self.message(say).await?.map(|message| (say, message)),
+                Next::Wait => None,
+                Next::End => return Ok(()),
+                Next::Superseded => {
                     return Err(Refused::new(
                         Reason::VersionConflict,
                         "another conversation about this attempt has taken over",
                     ));
                 }
+            };
+            tokio::select! {
+                biased;
                 heard = inbound.message() => match heard {
-                    Ok(Some(request)) => {
-                        if self.hear(request).await? == Onward::End {
-                            return Ok(());
-                        }
-                    }
+                    Ok(Some(request)) => self.hear(request).await?,
                     Ok(None) => return Ok(()),
                     Err(status) => {
                         debug!(attempt = %attempt.id, %status, "the conversation was cut");
                         return Ok(());
                     }
                 },
-                permit = voice.reserve(), if next.is_some() => {
-                    let (Ok(permit), Some(next)) = (permit, next) else { return Ok(()) };
-                    permit.send(Ok(self.say(next)));
+                permit = voice.reserve(), if say.is_some() => {
+                    let (Ok(permit), Some((say, message))) = (permit, say) else { return Ok(()) };
+                    let bytes = self.take(say);
+                    permit.send(Ok(OperateResponse { message: Some(message) }));
+                    attempt.step(Input::Said(self.talk, say, bytes));
                 }
-                _ = records.changed(), if next.is_none() => {}
-                _ = questions.changed(), if next.is_none() => {}
-                () = sleep(heartbeat), if next.is_none() => {
-                    let beat = operate_response::Message::Heartbeat(Heartbeat {});
-                    if voice.send(Ok(response(beat))).await.is_err() {
-                        return Ok(());
-                    }
+                _ = changes.changed(), if say.is_none() => {}
+                () = sleep(heartbeat), if say.is_none() => {
+                    attempt.step(Input::Quiet(self.talk));
                 }
             }
         }
     }
 
-    /// Returns what is to be said next. A question goes before records, which may be many.
-    fn next(&self) -> Option<Next> {
-        let question = self.attempt.questions.after(self.asked).map(Next::Question);
-        question.or_else(|| self.attempt.records.after(self.cursor).map(Next::Record))
-    }
-
-    fn say(&mut self, next: Next) -> OperateResponse {
+    /// Makes the message for what is to be said; `None` where that has gone meanwhile.
+    async fn message(&mut self, say: Say) -> Result<Option<operate_response::Message>, Refused> {
         use operate_response::Message;
-        match next {
-            Next::Question(question) => {
-                self.asked = question.question_id;
-                response(Message::Question(question))
+        Ok(match say {
+            Say::Accepted { resumed } => Some(Message::Accepted(Accepted { resumed })),
+            Say::Heartbeat => Some(Message::Heartbeat(Heartbeat {})),
+            Say::Question(id) => {
+                let question = self.attempt.questions.get(id);
+                if question.is_none() {
+                    self.attempt.step(Input::TakenBack(id));
+                }
+                question.map(|question: Question| Message::Question(question))
             }
-            Next::Record(record) => {
-                self.cursor = record.sequence;
-                response(Message::Record(to_record(Arc::unwrap_or_clone(record))))
+            Say::Record(sequence) => Some(Message::Record(self.record(sequence).await?)),
+        })
+    }
+
+    /// Reads a record that the journal is known to hold.
+    async fn record(&mut self, sequence: u64) -> Result<pb::Record, Refused> {
+        let journal = &self.house.journal;
+        while self.ahead.front().is_none_or(|stored| stored.sequence != sequence) {
+            // It may be known before it can be read.
+            let mut advances = journal.advances();
+            let read = journal.read(self.attempt.id, sequence - 1, AHEAD).await;
+            let read = read.map_err(|error| {
+                Refused::new(Reason::HistoryMismatch, Chain(&error).to_string())
+            })?;
+            if read.is_empty() {
+                drop(advances.changed().await);
             }
+            self.ahead = read.into();
+        }
+        let stored = self.ahead.front().expect("the loop has found it");
+        let record = pb::Record::decode(stored.bytes.as_ref());
+        let record = record.map_err(|error| Refused::new(Reason::Internal, error.to_string()))?;
+        Ok(pb::Record { sequence, chain: stored.chain, ..record })
+    }
+
+    /// Notes that something is said; returns the bytes of a record.
+    fn take(&mut self, say: Say) -> usize {
+        match say {
+            Say::Record(_) => self.ahead.pop_front().map_or(0, |stored| stored.bytes.len()),
+            Say::Accepted { .. } | Say::Question(_) | Say::Heartbeat => 0,
         }
     }
 
-    async fn hear(&self, request: OperateRequest) -> Result<Onward, Refused> {
+    async fn hear(&self, request: OperateRequest) -> Result<(), Refused> {
         use operate_request::Message;
-        let attempt = &self.attempt;
-        match request.message.ok_or_else(|| Refused::missing("message"))? {
-            Message::Ack(ack) => {
-                if attempt.records.ack(ack.upto) {
-                    self.house.attempts.done(attempt.id);
-                    return Ok(Onward::End);
-                }
+        let talk = self.talk;
+        let (input, answer) = match request.message.ok_or_else(|| Refused::missing("message"))? {
+            Message::Ack(ack) => (Input::Ack(talk, ack.upto), None),
+            Message::Answer(answer) => {
+                (Input::Answer(talk, answer.question_id, piece(&answer)), Some(answer))
             }
-            Message::Answer(answer) => attempt.questions.answer(answer).await,
-            Message::Cancel(order) => {
-                attempt.cancel(Cancel { kill: order.kill, reason: order.reason });
+            Message::Cancel(pb::Cancel { kill, reason }) => {
+                let order = Cancel { kill, reason };
+                let outputs = self.attempt.step(Input::Cancel(talk, order.order()));
+                if !outputs.is_empty() {
+                    self.attempt.cancel(order);
+                }
+                return Ok(());
             }
             Message::Start(_) | Message::Resume(_) => {
                 return Err(Refused::field("message", "the conversation has begun already"));
             }
+        };
+        self.carry_out(self.attempt.step(input).into_iter(), answer).await;
+        Ok(())
+    }
+
+    async fn carry_out(
+        &self,
+        outputs: impl Iterator<Item = Output> + Send,
+        mut answer: Option<Answer>,
+    ) {
+        for output in outputs {
+            match output {
+                Output::Drop { upto } => self.attempt.release(upto).await,
+                Output::Hand { .. } => {
+                    if let Some(answer) = answer.take() {
+                        self.attempt.questions.answer(answer).await;
+                    }
+                }
+                Output::Again { question } => self.attempt.questions.again(question).await,
+                Output::Done | Output::Begin(_) | Output::Refuse(_) | Output::Cancel(_) => {}
+            }
         }
-        Ok(Onward::Go)
     }
 }
 
-fn accepted(resumed: bool) -> OperateResponse {
-    response(operate_response::Message::Accepted(Accepted { resumed }))
+fn piece(answer: &Answer) -> Piece {
+    match &answer.outcome {
+        Some(answer::Outcome::Chunk(chunk)) if !chunk.last => Piece::More,
+        _ => Piece::Last,
+    }
 }
 
-fn response(message: operate_response::Message) -> OperateResponse {
-    OperateResponse { message: Some(message) }
+fn refused(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::StaleEpoch { newest } => Refused::field(
+            "start.epoch",
+            format!("it is older than {newest}, which this agent has seen"),
+        ),
+        Refusal::OtherHistory => Refused::new(
+            Reason::HistoryMismatch,
+            "the manager holds other records of this attempt than the agent",
+        ),
+        Refusal::Dropped { acked } => Refused::new(
+            Reason::HistoryMismatch,
+            format!("the records up to {acked} were acknowledged, and are not kept any more"),
+        ),
+    }
 }
 
 /// How long a manager may take to say what a conversation is about.

@@ -4,24 +4,27 @@ use serde_json::{Value, json};
 use waggoner_ctx::{Call, Ctx, Outcome, Refusal, Reply, Update, Verdict};
 use waggoner_proto::agent::v1 as pb;
 
-use crate::context::HostApi;
+use crate::context::{HostApi, Key};
 
 // === impl HostApi ===
 
 impl HostApi {
     /// Evaluates a command line, once those before it are done.
-    pub(crate) async fn command(&self, args: &[Value]) -> Reply {
+    pub(crate) async fn command(&self, args: &[Value], key: Key) -> Reply {
         let mut ctx = self.ctx.lock().await;
         let mut outcome = ctx.evaluate(args);
         loop {
             outcome = match outcome {
-                Outcome::Reply(reply) => return reply,
+                Outcome::Reply(reply) => {
+                    self.keep(&ctx).await;
+                    return reply;
+                }
                 Outcome::Log { level, message } => {
-                    self.log(level, None, message).await;
+                    self.log(level, None, message, key).await;
                     return Reply::Result(Value::Null);
                 }
                 Outcome::Event { message } => {
-                    self.event("plugin_event".to_owned(), message).await;
+                    self.event("plugin_event".to_owned(), message, key).await;
                     return Reply::Result(Value::Null);
                 }
                 Outcome::Ask { call, pending } => {
@@ -29,7 +32,7 @@ impl HostApi {
                         self.set_scene(&mut ctx).await;
                     }
                     let scene = ctx.to_json();
-                    let answer = self.answer(call, scene).await;
+                    let answer = self.answer(call, scene, key).await;
                     ctx.resume(pending, answer)
                 }
             }
@@ -50,7 +53,7 @@ impl HostApi {
             let args: Vec<_> = args.iter().map(|arg| Value::from(*arg)).collect();
             let mut outcome = ctx.evaluate(&args);
             while let Outcome::Ask { call, pending } = outcome {
-                let answer = self.answer(call, Value::Null).await;
+                let answer = self.answer(call, Value::Null, Key::fresh()).await;
                 outcome = ctx.resume(pending, answer);
             }
         }
@@ -61,7 +64,8 @@ impl HostApi {
     pub(crate) async fn store_changes(&self) -> Result<(), Refusal> {
         let updates = self.ctx.lock().await.pending_updates();
         for update in updates {
-            self.update(to_update(update)).await.map_err(|refusal| client_error(&refusal))?;
+            let key = self.once(&format!("changes of {}", update.instance));
+            self.update(to_update(update), key).await.map_err(|refusal| client_error(&refusal))?;
         }
         Ok(())
     }
@@ -71,11 +75,11 @@ impl HostApi {
         self.ctx.lock().await.verdict(is_success)
     }
 
-    async fn answer(&self, call: Call, scene: Value) -> Result<Value, Refusal> {
+    async fn answer(&self, call: Call, scene: Value, key: Key) -> Result<Value, Refusal> {
         let answered = match call {
             Call::Node { id, instance } => self.node(id, instance.unwrap_or_default()).await,
             Call::Instance { id } => self.node_instance(id, true).await,
-            Call::UpdateInstance(update) => self.update(to_update(update)).await,
+            Call::UpdateInstance(update) => self.update(to_update(update), key).await,
             Call::Tenant => self.get(format!("/tenants/{}", self.tenant()), String::new()).await,
             Call::ProviderContext => self.provider_context().await,
             Call::BootstrapContext => {
@@ -95,7 +99,7 @@ impl HostApi {
                 let (method, path) = ("PATCH".to_owned(), format!("/operations/{id}"));
                 let body_json = json!({ "state": state }).to_string();
                 let query = String::new();
-                self.successful(pb::RestRequest { method, path, query, body_json }).await
+                self.successful(pb::RestRequest { method, path, query, body_json }, key).await
             }
             Call::Resource { path, render } => {
                 return self.read_resource(path, render, scene).await;

@@ -13,7 +13,7 @@ use waggoner_proto::{
 use waggoner_types::{Chain, LogLevel};
 use waggoner_wire::{At as _, Refused};
 
-use crate::context::{HostApi, resource::FetchError};
+use crate::context::{HostApi, Key, resource::FetchError};
 
 /// Answers the process of one operation.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ impl ContextService for ContextApi {
         &self,
         request: Request<pb::UpdateNodeInstanceRequest>,
     ) -> Answer<pb::UpdateNodeInstanceResponse> {
+        let key = Key::of(request.metadata());
         let pb::UpdateNodeInstanceRequest {
             node_instance_id,
             version,
@@ -63,7 +64,7 @@ impl ContextService for ContextApi {
         } = request.into_inner();
         let update =
             UpdateNodeInstance { node_instance_id, version, runtime_properties_json, state };
-        let node_instance_json = self.0.update(update).await.map_err(refuse)?.to_string();
+        let node_instance_json = self.0.update(update, key).await.map_err(refuse)?.to_string();
         Ok(Response::new(pb::UpdateNodeInstanceResponse { node_instance_json }))
     }
 
@@ -71,19 +72,21 @@ impl ContextService for ContextApi {
         &self,
         request: Request<pb::WriteEventsRequest>,
     ) -> Answer<pb::WriteEventsResponse> {
-        for event in request.into_inner().events {
+        let key = Key::of(request.metadata());
+        for (at, event) in request.into_inner().events.into_iter().enumerate() {
+            let key = key.part(at.to_string());
             match event.kind {
                 Some(pb::event::Kind::Log(pb::Log { level, logger })) => {
                     let level = level.parse().unwrap_or(LogLevel::Info);
                     let logger = Some(logger).filter(|logger| !logger.is_empty());
-                    self.0.log(level, logger, event.message).await;
+                    self.0.log(level, logger, event.message, key).await;
                 }
                 Some(pb::event::Kind::PluginEvent(pb::PluginEvent { event_type })) => {
                     let event_type = match event_type.as_str() {
                         "" => "plugin_event".to_owned(),
                         _ => event_type,
                     };
-                    self.0.event(event_type, event.message).await;
+                    self.0.event(event_type, event.message, key).await;
                 }
                 None => return Err(Refused::missing("events.kind").into()),
             }
@@ -115,8 +118,9 @@ impl ContextService for ContextApi {
         &self,
         request: Request<pb::CallRestRequest>,
     ) -> Answer<pb::CallRestResponse> {
+        let key = Key::of(request.metadata());
         let pb::CallRestRequest { method, path, query, body_json } = request.into_inner();
-        let answer = self.0.rest(RestRequest { method, path, query, body_json }).await;
+        let answer = self.0.rest(RestRequest { method, path, query, body_json }, key).await;
         let answer = answer.map_err(refuse)?;
         let body_json = match answer.body {
             Value::Null => String::new(),
@@ -130,9 +134,10 @@ impl ContextService for ContextApi {
         request: Request<pb::RunCommandRequest>,
     ) -> Answer<pb::RunCommandResponse> {
         use pb::run_command_response::Outcome;
+        let key = Key::of(request.metadata());
         let args = request.into_inner().args_json;
         let args = args.iter().map(|arg| serde_json::from_str(arg)).collect::<Result<Vec<_>, _>>();
-        let outcome = match self.0.command(&args.at("args_json")?).await {
+        let outcome = match self.0.command(&args.at("args_json")?, key).await {
             Reply::Result(value) => Outcome::ResultJson(value.to_string()),
             Reply::Stop { message } => Outcome::Stop(message),
             Reply::Error(error) => Outcome::Error(pb::CommandError {

@@ -7,7 +7,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Path, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
     routing::post,
 };
@@ -16,12 +16,12 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions, ServiceDescriptor,
 };
 use serde_json::{Value, json};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Extensions, Request, Status, metadata::MetadataMap};
 use tonic_types::StatusExt as _;
 use waggoner_proto::plugin::v1::context_service_server::ContextService;
 use waggoner_wire::Refused;
 
-use crate::context::grpc::ContextApi;
+use crate::context::{Key, grpc::ContextApi};
 
 static SERVICE: LazyLock<ServiceDescriptor> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(waggoner_proto::DESCRIPTORS)
@@ -29,6 +29,12 @@ static SERVICE: LazyLock<ServiceDescriptor> = LazyLock::new(|| {
     pool.get_service_by_name("waggoner.plugin.v1.ContextService")
         .expect("the service is among the descriptors")
 });
+
+/// What came over HTTP for a method.
+struct Sent {
+    headers: HeaderMap,
+    body: Bytes,
+}
 
 /// Returns the routes: a POST for each method, and Cloudify's ctx proxy at `/`
 /// (`cloudify/proxy/server.py`).
@@ -39,7 +45,8 @@ pub(super) fn routes(api: ContextApi) -> Router {
         .with_state(api)
 }
 
-async fn proxy(State(api): State<ContextApi>, body: Bytes) -> Response {
+async fn proxy(State(api): State<ContextApi>, headers: HeaderMap, body: Bytes) -> Response {
+    let key = Key::of(&MetadataMap::from_headers(headers));
     let args = serde_json::from_slice::<Value>(&body).ok().and_then(|mut request| {
         match request["args"].take() {
             Value::Array(args) => Some(args),
@@ -49,28 +56,30 @@ async fn proxy(State(api): State<ContextApi>, body: Bytes) -> Response {
     let Some(args) = args else {
         return refuse(&Status::invalid_argument("the body is not {\"args\": […]}"));
     };
-    answer(StatusCode::OK, api.0.command(&args).await.to_json().to_string())
+    answer(StatusCode::OK, api.0.command(&args, key).await.to_json().to_string())
 }
 
 async fn method(
     State(api): State<ContextApi>,
     Path(method): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let sent = Sent { headers, body };
     let called = match method.as_str() {
-        "GetContext" => call(&method, &body, |request| api.get_context(request)).await,
-        "GetNode" => call(&method, &body, |request| api.get_node(request)).await,
-        "GetNodeInstance" => call(&method, &body, |request| api.get_node_instance(request)).await,
+        "GetContext" => call(&method, &sent, |request| api.get_context(request)).await,
+        "GetNode" => call(&method, &sent, |request| api.get_node(request)).await,
+        "GetNodeInstance" => call(&method, &sent, |request| api.get_node_instance(request)).await,
         "UpdateNodeInstance" => {
-            call(&method, &body, |request| api.update_node_instance(request)).await
+            call(&method, &sent, |request| api.update_node_instance(request)).await
         }
-        "WriteEvents" => call(&method, &body, |request| api.write_events(request)).await,
-        "GetResource" => call(&method, &body, |request| api.get_resource(request)).await,
+        "WriteEvents" => call(&method, &sent, |request| api.write_events(request)).await,
+        "GetResource" => call(&method, &sent, |request| api.get_resource(request)).await,
         "EvaluateFunctions" => {
-            call(&method, &body, |request| api.evaluate_functions(request)).await
+            call(&method, &sent, |request| api.evaluate_functions(request)).await
         }
-        "CallRest" => call(&method, &body, |request| api.call_rest(request)).await,
-        "RunCommand" => call(&method, &body, |request| api.run_command(request)).await,
+        "CallRest" => call(&method, &sent, |request| api.call_rest(request)).await,
+        "RunCommand" => call(&method, &sent, |request| api.run_command(request)).await,
         _ => Err(Status::unimplemented(format!("there is no method `{method}`"))),
     };
     match called {
@@ -82,7 +91,7 @@ async fn method(
 /// Calls a method: JSON to its request, its response to JSON.
 async fn call<Asked, Answered, Called>(
     name: &str,
-    body: &[u8],
+    sent: &Sent,
     method: impl FnOnce(Request<Asked>) -> Called,
 ) -> Result<String, Status>
 where
@@ -92,8 +101,10 @@ where
 {
     let descriptor = SERVICE.methods().find(|method| method.name() == name);
     let descriptor = descriptor.ok_or_else(|| Status::unimplemented("there is no such method"))?;
-    let asked = read(descriptor.input(), body)?;
-    let answered = method(Request::new(asked)).await?.into_inner();
+    let asked = read(descriptor.input(), &sent.body)?;
+    let headers = MetadataMap::from_headers(sent.headers.clone());
+    let asked = Request::from_parts(headers, Extensions::default(), asked);
+    let answered = method(asked).await?.into_inner();
     write(descriptor.output(), &answered)
 }
 

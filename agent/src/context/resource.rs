@@ -6,12 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::tokio as fs;
 use serde_json::{Map, Value};
 use tokio::{io::AsyncWriteExt as _, task::spawn_blocking};
+use uuid::Uuid;
 use waggoner_ctx::Refusal;
 use waggoner_proto::agent::v1::{self as pb, AskResource, question::Ask};
 use waggoner_types::LogLevel;
 
 use crate::{
-    context::{HostApi, command::refused, render::render},
+    context::{HostApi, Key, command::refused, render::render},
     questions::{Reply, nonsense},
 };
 
@@ -23,6 +24,11 @@ pub(crate) enum FetchError {
 
     #[error("failed to store a resource")]
     Disk(#[source] io::Error),
+}
+
+/// Returns a name that no other file of the operation has, also not one of the daemon's last life.
+fn unique() -> String {
+    Uuid::new_v4().simple().to_string()
 }
 
 /// The most bytes of a resource.
@@ -52,7 +58,7 @@ impl HostApi {
         target: &Utf8Path,
     ) -> Result<(), FetchError> {
         let spool = if directory {
-            self.directory.join(format!("tar-{}", self.file_number()))
+            self.directory.join(format!("tar-{}", unique()))
         } else {
             target.to_owned()
         };
@@ -80,7 +86,7 @@ impl HostApi {
         target: &Utf8Path,
     ) -> Result<bool, FetchError> {
         let ask = AskResource { path: path.to_owned(), directory };
-        let mut replies = self.attempt.questions.put(Ask::Resource(ask)).await;
+        let mut replies = self.attempt.put(Ask::Resource(ask), None).await;
         let create = || async { fs::File::create(target).await.map_err(FetchError::Disk) };
         let (mut file, mut size) = (None, 0);
         loop {
@@ -141,7 +147,8 @@ impl HostApi {
             None => self.resource(&path, false).await,
         };
         let local = local.map_err(|error| http_error(&path, &error))?;
-        self.log(LogLevel::Info, None, format!("Downloaded {path} to {local}")).await;
+        let message = format!("Downloaded {path} to {local}");
+        self.log(LogLevel::Info, None, message, Key::fresh()).await;
         if variables.as_ref().is_some_and(|variables| !variables.is_empty()) {
             let bytes = fs::read(&local).await.map_err(|error| os_error(&error))?;
             // Bytes that are no text are no template.
@@ -170,7 +177,7 @@ impl HostApi {
     }
 
     async fn new_folder(&self) -> io::Result<Utf8PathBuf> {
-        let folder = self.directory.join(format!("resource-{}", self.file_number()));
+        let folder = self.directory.join(format!("resource-{}", unique()));
         fs::create_dir(&folder).await?;
         Ok(folder)
     }

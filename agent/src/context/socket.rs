@@ -1,12 +1,6 @@
 //! The unix socket of one operation: gRPC and JSON over HTTP, whichever the process speaks.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{io, sync::Arc};
 
 use axum::{body::Body, extract::DefaultBodyLimit, http::header::CONTENT_TYPE};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -23,9 +17,12 @@ use tracing::debug;
 use waggoner_proto::plugin::v1::context_service_server::ContextServiceServer;
 use waggoner_task::Tasks;
 
-use crate::context::{HostApi, grpc::ContextApi, json};
+use crate::{
+    context::{HostApi, grpc::ContextApi, json},
+    state::remove_file,
+};
 
-/// The socket, served until this is dropped.
+/// The socket, served until this is dropped. Its file stays, for another life of the daemon.
 #[derive(Debug)]
 pub(crate) struct Socket {
     path: Utf8PathBuf,
@@ -41,10 +38,10 @@ pub(crate) const MOST: usize = 3 * 1024 * 1024;
 // === impl Socket ===
 
 impl Socket {
-    /// Opens a socket in a directory that nobody else may enter, and answers there.
-    pub(crate) fn open(directory: &Utf8Path, api: Arc<HostApi>) -> io::Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let path = directory.join(format!("{}.sock", NUMBER.fetch_add(1, Ordering::Relaxed)));
+    /// Opens a socket in a directory that nobody else may enter, in the place of one that another
+    /// life of the daemon left there, and answers.
+    pub(crate) fn open(path: Utf8PathBuf, api: Arc<HostApi>) -> io::Result<Self> {
+        remove_file(&path)?;
         let listener = UnixListener::bind(&path)?;
         let tasks = Tasks::default();
         tasks.spawn("socket", accept(listener, ContextApi(api)));
@@ -55,12 +52,11 @@ impl Socket {
     pub(crate) fn path(&self) -> &Utf8Path {
         &self.path
     }
-}
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if let Err(error) = fs_err::remove_file(&self.path) {
-            debug!(%error, "a socket is gone already");
+    /// Closes it for good.
+    pub(crate) fn close(self) {
+        if let Err(error) = remove_file(&self.path) {
+            debug!(%error, "a socket cannot be removed");
         }
     }
 }
@@ -88,13 +84,18 @@ async fn accept(listener: UnixListener, api: ContextApi) {
 }
 
 async fn serve(stream: UnixStream, api: ContextApi) {
+    let operation = Arc::clone(&api.0);
     let json = json::routes(api.clone()).layer(DefaultBodyLimit::max(MOST));
     let grpc = Routes::new(ContextServiceServer::new(api)).into_axum_router();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let kind = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
         let is_grpc = kind.is_some_and(|kind| kind.starts_with(b"application/grpc"));
         let router = if is_grpc { grpc.clone() } else { json.clone() };
-        router.oneshot(request.map(Body::new))
+        let operation = Arc::clone(&operation);
+        async move {
+            operation.called().await;
+            router.oneshot(request.map(Body::new)).await
+        }
     });
     let served = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))

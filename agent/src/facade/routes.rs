@@ -10,11 +10,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
+use tonic::metadata::MetadataMap;
 use waggoner_proto::agent::v1::{Refusal, RestRequest};
 use waggoner_types::Chain;
 
 use crate::{
-    context::{FetchError, HostApi, MOST, RestAnswer},
+    context::{FetchError, HostApi, Key, MOST, RestAnswer},
     facade::{Guests, events},
 };
 
@@ -35,11 +36,15 @@ async fn answer(
         let message = "no operation that runs has this Execution-Token";
         return failure(StatusCode::UNAUTHORIZED, message, "unauthorized_error");
     };
+    api.called().await;
     if let Some(path) = uri.path().strip_prefix("/resources/") {
         return resource(&api, &method, &decoded(path)).await;
     }
     match rest_path(uri.path()) {
-        Some(path) => rest(api, method, path, uri.query(), &body).await,
+        Some(path) => {
+            let key = Key::of(&MetadataMap::from_headers(headers));
+            rest(api, method, path, uri.query(), &body, key).await
+        }
         None => failure(StatusCode::NOT_FOUND, "there is no such path", "not_found_error"),
     }
 }
@@ -50,6 +55,7 @@ async fn rest(
     path: &str,
     query: Option<&str>,
     body: &[u8],
+    key: Key,
 ) -> Response {
     let Ok(body_json) = String::from_utf8(body.to_vec()) else {
         let message = "only JSON can be sent from inside an operation";
@@ -62,7 +68,7 @@ async fn rest(
     if method == Method::POST && path == "/events" {
         return match serde_json::from_str(&body_json) {
             Ok(body) => {
-                events::take(&api, &body).await;
+                events::take(&api, &body, key).await;
                 answered(StatusCode::CREATED, &json!({}))
             }
             Err(error) => {
@@ -77,7 +83,7 @@ async fn rest(
         query: query.unwrap_or_default().to_owned(),
         body_json,
     };
-    match api.rest(request).await {
+    match api.rest(request, key).await {
         Ok(RestAnswer { status, body }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             answered(status, &body)

@@ -1,4 +1,6 @@
 //! What an operation has to itself while it runs: a directory, a socket, a token, an environment.
+//!
+//! It stays when the daemon goes, and another life of the daemon finds it as it was.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -8,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 use uuid::Uuid;
 use waggoner_ctx::InvalidContext;
+use waggoner_types::AttemptId;
 
 use crate::{
     attempt::Attempt,
@@ -19,21 +22,14 @@ use crate::{
     state::{private, remove},
 };
 
-/// An operation's own place, gone when this is dropped.
+/// An operation's own place.
 #[derive(Debug)]
 pub(crate) struct Place {
-    folder: Folder,
+    folder: Utf8PathBuf,
     pub(crate) api: Arc<HostApi>,
     socket: Socket,
     _admission: Admission,
     env: BTreeMap<String, String>,
-}
-
-/// A directory that is removed when this is dropped.
-#[derive(Debug)]
-struct Folder {
-    path: Utf8PathBuf,
-    is_removed: bool,
 }
 
 /// Why an operation has no place.
@@ -55,39 +51,43 @@ pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 // === impl Place ===
 
 impl Place {
-    /// Makes the place, and puts into the start's context where the REST API is and the token for it.
+    /// Makes the place or finds it, and puts into the start's context where the REST API is and the
+    /// token for it.
     pub(crate) fn make(
         house: &House,
         attempt: &Arc<Attempt>,
         start: &mut Start,
     ) -> Result<Self, PlaceError> {
-        let token = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
+        let directory = house.state.attempts().join(attempt.id.to_string());
+        private(&directory).map_err(PlaceError::Make)?;
+        let token = token(&directory).map_err(PlaceError::Make)?;
         let facade = house.facade.address();
         start.context.extend([
             ("execution_token".to_owned(), Value::String(token.clone())),
             ("rest_host".to_owned(), Value::Array(vec![facade.ip().to_string().into()])),
             ("rest_port".to_owned(), facade.port().into()),
         ]);
-        let directory = house.state.attempts().join(attempt.id.to_string());
         let files = directory.join("files");
-        private(&directory).map_err(PlaceError::Make)?;
-        let folder = Folder { path: directory.clone(), is_removed: false };
         for name in ["files", "tmp", "dispatch", "scripts"] {
             private(&directory.join(name)).map_err(PlaceError::Make)?;
         }
         let api = HostApi::new(attempt.clone(), start, files, house.state.work())?;
         let api = Arc::new(api);
-        let socket = Socket::open(house.state.run(), api.clone()).map_err(PlaceError::Make)?;
+        let socket = house.state.run().join(socket_name(attempt.id));
+        let socket = Socket::open(socket, api.clone()).map_err(PlaceError::Make)?;
         let env = environment(house, start, &directory, socket.path());
         let admission = house.facade.admit(token, api.clone());
-        Ok(Self { folder, api, socket, _admission: admission, env })
+        Ok(Self { folder: directory, api, socket, _admission: admission, env })
     }
 
-    /// Clears the place. Dropping it does the same, but holds up others if the directory is large.
-    pub(crate) async fn leave(mut self) {
-        let path = self.folder.path.clone();
-        // Whether it worked or not: it was tried, and the failure was logged.
-        self.folder.is_removed = spawn_blocking(move || clear(&path)).await.is_ok();
+    /// Clears the place: the operation has ended.
+    pub(crate) async fn leave(self) {
+        self.socket.close();
+        let path = self.folder;
+        let cleared = spawn_blocking(move || remove(&path)).await;
+        if let Ok(Err(error)) = cleared {
+            warn!(%error, "an operation's directory cannot be removed");
+        }
     }
 
     /// The environment that every operation gets (`cloudify_agent/worker.py`,
@@ -98,17 +98,17 @@ impl Place {
 
     /// Where `input.json` and `output.json` are.
     pub(crate) fn dispatch(&self) -> Utf8PathBuf {
-        self.folder.path.join("dispatch")
+        self.folder.join("dispatch")
     }
 
     /// Where the script is that the operation runs.
     pub(crate) fn scripts(&self) -> Utf8PathBuf {
-        self.folder.path.join("scripts")
+        self.folder.join("scripts")
     }
 
     /// Where temporary files go.
     pub(crate) fn temporary(&self) -> Utf8PathBuf {
-        self.folder.path.join("tmp")
+        self.folder.join("tmp")
     }
 
     /// Where the process reaches the agent.
@@ -117,20 +117,24 @@ impl Place {
     }
 }
 
-// === impl Folder ===
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.is_removed {
-            clear(&self.path);
+/// Returns the token by which an operation is known, made once.
+fn token(directory: &Utf8Path) -> io::Result<String> {
+    let path = directory.join("token");
+    match fs_err::read_to_string(&path) {
+        Ok(token) if !token.is_empty() => Ok(token),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => {
+            let token = [(); 2].map(|()| Uuid::new_v4().simple().to_string()).concat();
+            fs_err::write(&path, &token)?;
+            Ok(token)
         }
     }
 }
 
-fn clear(path: &Utf8Path) {
-    if let Err(error) = remove(path) {
-        warn!(%error, "an operation's directory cannot be removed");
-    }
+/// The name of an attempt's socket: 15 characters, always the same.
+fn socket_name(id: AttemptId) -> String {
+    let digits = id.0.simple().to_string();
+    format!("{}.sock", &digits[digits.len() - 10..])
 }
 
 fn environment(

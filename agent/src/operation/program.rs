@@ -1,17 +1,16 @@
 //! A program that is on the host already: the plainest of operations.
 
 use serde_json::Value;
-use waggoner_process::Spawn;
+use waggoner_supervisor::Spawn;
 use waggoner_types::{ErrorKind, Exit, OperationError, Outcome};
 
 use crate::{
     attempt::Attempt,
     house::House,
     operation::{
-        failed, interrupted,
-        oversee::{Raw, oversee},
+        interrupted, not_started,
+        oversee::{attend, oversee},
         place::PATH,
-        sentence,
     },
     start::{Program, Start},
 };
@@ -25,15 +24,13 @@ pub(super) async fn run(
     start: &Start,
     program: &Program,
 ) -> Outcome {
-    let mut spawn = Spawn::new(&program.program, house.state.work());
-    spawn.args.clone_from(&program.args);
-    spawn.env = [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-    let ended = match oversee(&house.parent, &spawn, attempt, start.into(), &mut Raw(attempt)).await
-    {
-        Ok(ended) => ended,
-        Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
+    let ended = if attempt.had_process() {
+        attend(attempt).await
+    } else {
+        match oversee(attempt, &describe(house, start, program)).await {
+            Ok(ended) => ended,
+            Err(refused) => return not_started(&refused, attempt),
+        }
     };
     let result = match (interrupted(&ended, start), ended.exit) {
         (Some(error), _) => Err(error),
@@ -41,6 +38,16 @@ pub(super) async fn run(
         (None, exit) => Err(exited(&program.program, exit)),
     };
     Outcome { result, exit: Some(ended.exit) }
+}
+
+fn describe(house: &House, start: &Start, program: &Program) -> Spawn {
+    let mut spawn = Spawn::new(&program.program, house.state.work());
+    spawn.args.clone_from(&program.args);
+    spawn.env = [("PATH", PATH), ("HOME", "/"), ("LANG", "C.UTF-8")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    spawn.limits = start.into();
+    spawn
 }
 
 fn exited(program: impl std::fmt::Display, exit: Exit) -> OperationError {

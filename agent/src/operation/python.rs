@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use fs_err::tokio as fs;
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt as _;
-use waggoner_process::Spawn;
 use waggoner_python::{
     Environment,
     dispatch::{self, Timeout, Variables},
 };
+use waggoner_supervisor::Spawn;
 use waggoner_types::{OperationError, Outcome};
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     environments::prepare,
     house::House,
     operation::{
-        cancelled, failed, interrupted,
-        oversee::{Raw, oversee},
+        cancelled, failed, interrupted, not_started,
+        oversee::{Ended, attend, oversee},
         place::{PATH, Place},
         sentence,
     },
@@ -44,41 +44,60 @@ pub(super) async fn run(
     mut start: Start,
     task: Task,
 ) -> Outcome {
-    let environment = tokio::select! {
-        ready = prepare(&house.environments, &house.artifacts, &task.environment) => ready,
-        order = attempt.cancelled() => return failed(cancelled(&order.reason)),
+    start.context.insert("task_name".to_owned(), Value::String(task.name.clone()));
+    let environment = if attempt.had_process() {
+        None
+    } else {
+        let prepared = tokio::select! {
+            ready = prepare(&house.environments, &house.artifacts, &task.environment) => ready,
+            order = attempt.cancelled() => return failed(cancelled(&order.reason)),
+        };
+        match prepared {
+            Ok(environment) => Some(environment),
+            Err(error) => return failed(error.for_operation()),
+        }
     };
-    let environment = match environment {
-        Ok(environment) => environment,
-        Err(error) => return failed(error.for_operation()),
-    };
-    start.context.insert("task_name".to_owned(), Value::String(task.name));
     let place = match Place::make(house, attempt, &mut start) {
         Ok(place) => place,
         Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
     };
-    let described = describe(house, &place, &environment, &start, &task.inputs).await;
-    let spawn = match described {
-        Ok(spawn) => spawn,
-        Err(error) => {
-            let message = format!("failed to prepare the operation's process: {error}");
-            return failed(OperationError::recoverable(message));
-        }
+    let ended = match environment {
+        None => Ok(attend(attempt).await),
+        Some(environment) => launch(house, attempt, &start, &task, &place, &environment).await,
     };
-    let ended =
-        match oversee(&house.parent, &spawn, attempt, (&start).into(), &mut Raw(attempt)).await {
-            Ok(ended) => ended,
-            Err(error) => return failed(OperationError::recoverable(sentence(&error))),
-        };
-    if let Some(error) = interrupted(&ended, &start) {
+    let outcome = match ended {
+        Ok(ended) => conclude(&start, &place, &ended).await,
+        Err(outcome) => outcome,
+    };
+    place.leave().await;
+    outcome
+}
+
+async fn launch(
+    house: &House,
+    attempt: &Attempt,
+    start: &Start,
+    task: &Task,
+    place: &Place,
+    environment: &Environment,
+) -> Result<Ended, Outcome> {
+    let described = describe(house, place, environment, start, &task.inputs).await;
+    let spawn = described.map_err(|error| {
+        let message = format!("failed to prepare the operation's process: {error}");
+        failed(OperationError::recoverable(message))
+    })?;
+    oversee(attempt, &spawn).await.map_err(|refused| not_started(&refused, attempt))
+}
+
+/// Makes an outcome of what the process wrote and how it ended.
+async fn conclude(start: &Start, place: &Place, ended: &Ended) -> Outcome {
+    if let Some(error) = interrupted(ended, start) {
         return Outcome { result: Err(error), exit: Some(ended.exit) };
     }
     let recoverable = start.context.get("timeout_recoverable").and_then(Value::as_bool);
     let timeout =
         start.timeout.map(|after| Timeout { after, recoverable: recoverable == Some(true) });
-    let output = output(&place).await;
-    place.leave().await;
-    match output {
+    match output(place).await {
         Ok(output) => dispatch::outcome(output.as_deref(), ended.exit, timeout),
         Err(error) => {
             let message = format!("failed to read what the operation's process wrote: {error}");
@@ -125,6 +144,7 @@ async fn describe(
     let mut spawn = Spawn::new(&environment.python, work.clone());
     spawn.args = dispatch::arguments(directory.as_str()).to_vec();
     spawn.env = env;
+    spawn.limits = start.into();
     Ok(spawn)
 }
 

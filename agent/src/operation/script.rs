@@ -1,12 +1,15 @@
 //! Scripts, as Cloudify's script runner runs them (`script_runner/tasks.py`), without Python.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err::tokio as fs;
+use fs_err::{os::unix::fs::OpenOptionsExt as _, tokio as fs};
 use serde_json::{Map, Value};
 use waggoner_ctx::Verdict;
-use waggoner_process::Spawn;
+use waggoner_supervisor::{Mode, Spawn};
 use waggoner_types::{ErrorKind, Exit, LogLevel, OperationError, Outcome};
 
 use crate::{
@@ -16,14 +19,13 @@ use crate::{
     operation::{
         failed, interrupted,
         language::is_python,
-        lines::Lines,
-        oversee::{Ended, oversee},
+        not_started,
+        oversee::{Ended, attend},
         place::Place,
         python::{self, Task},
         sentence,
         settings::Settings,
     },
-    parent::Parent,
     start::{Script, ScriptText, Start},
 };
 
@@ -48,28 +50,49 @@ pub(super) async fn run(
         Ok(place) => place,
         Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
     };
-    let inputs = match inputs(&place.api, &start).await {
-        Ok(inputs) => inputs,
-        Err(error) => return failed(error),
+    let outcome = match launch(house, attempt, &start, script, &settings, &place).await {
+        Ok((command, ended)) => {
+            let result = conclude(&place.api, &start, &settings, &ended, &command).await;
+            Outcome { result, exit: Some(ended.exit) }
+        }
+        Err(outcome) => outcome,
     };
-    let fetched = tokio::select! {
-        fetched = fetch(&house.parent, &place, &script.text) => fetched,
-        order = attempt.cancelled() => return failed(super::cancelled(&order.reason)),
-    };
-    let path = match fetched {
-        Ok(path) => path,
-        Err(error) => return failed(error),
-    };
-    let (spawn, command) = describe(house, &place, &settings, &inputs, &path);
-    let mut lines = Lines::new(attempt, &place.api, settings.logged);
-    let ended = match oversee(&house.parent, &spawn, attempt, (&start).into(), &mut lines).await {
-        Ok(ended) => ended,
-        Err(error) => return failed(OperationError::recoverable(sentence(&error))),
-    };
-    let output = lines.finish().await;
-    let result = conclude(&place.api, &start, &ended, &command, output).await;
     place.leave().await;
-    Outcome { result, exit: Some(ended.exit) }
+    outcome
+}
+
+/// Starts the script, or finds it started, and waits for its end. Returns its command line as well.
+async fn launch(
+    house: &House,
+    attempt: &Attempt,
+    start: &Start,
+    script: &Script,
+    settings: &Settings,
+    place: &Place,
+) -> Result<(String, Ended), Outcome> {
+    if attempt.had_process() {
+        if let Some(pid) = attempt.pid() {
+            created(&place.api, pid).await;
+        }
+        let path = installed(&place.scripts()).unwrap_or_default();
+        return Ok((command_line(settings, &path), attend(attempt).await));
+    }
+    let inputs = inputs(&place.api, start).await.map_err(failed)?;
+    let fetched = tokio::select! {
+        fetched = fetch(place, &script.text) => fetched,
+        order = attempt.cancelled() => Err(super::cancelled(&order.reason)),
+    };
+    let command = command_line(settings, &fetched.map_err(failed)?);
+    let mut spawn = describe(house, place, settings, &inputs, &command);
+    spawn.limits = start.into();
+    let pid = attempt.spawn(&spawn).await.map_err(|refused| not_started(&refused, attempt))?;
+    created(&place.api, pid).await;
+    Ok((command, attend(attempt).await))
+}
+
+async fn created(api: &HostApi, pid: i32) {
+    let message = format!("Process created, PID: {pid}");
+    api.log(LogLevel::Info, None, message, api.once("created")).await;
 }
 
 /// Makes a script in Python the script runner's own task.
@@ -90,20 +113,23 @@ fn python_task(start: &Start, script: &Script) -> Result<Task, OperationError> {
     Ok(Task { name: "script_runner.tasks.run".to_owned(), inputs, environment })
 }
 
-/// Describes the process: a shell that runs the script, as `Popen(shell=True)` does.
+/// The command line that runs a script.
+fn command_line(settings: &Settings, path: &Utf8Path) -> String {
+    let prefix = settings.command_prefix.as_deref();
+    let is_powershell = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("ps1"));
+    let prefix = prefix.or_else(|| is_powershell.then_some("powershell"));
+    let words = prefix.into_iter().chain([path.as_str()]);
+    words.chain(settings.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+}
+
+/// Describes the process: a shell that runs the command line, as `Popen(shell=True)` does.
 fn describe(
     house: &House,
     place: &Place,
     settings: &Settings,
     inputs: &Map<String, Value>,
-    path: &Utf8Path,
-) -> (Spawn, String) {
-    let prefix = settings.command_prefix.as_deref();
-    let is_powershell = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("ps1"));
-    let prefix = prefix.or_else(|| is_powershell.then_some("powershell"));
-    let words = prefix.into_iter().chain([path.as_str()]);
-    let command =
-        words.chain(settings.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    command: &str,
+) -> Spawn {
     let cwd = settings.cwd.clone().unwrap_or_else(|| house.state.work());
     let mut spawn = Spawn::new("/bin/sh", cwd);
     let redirection = if settings.stderr_to_stdout { "exec 2>&1\n" } else { "" };
@@ -117,7 +143,9 @@ fn describe(
     if *path != own_path {
         *path = format!("{}:{path}", house.state.bin());
     }
-    (spawn, command)
+    let mode = |is_logged| if is_logged { Mode::Lines } else { Mode::Raw };
+    (spawn.stdout, spawn.stderr) = (mode(settings.logged.stdout), mode(settings.logged.stderr));
+    spawn
 }
 
 /// An input as an environment variable (`create_process_config`).
@@ -145,11 +173,7 @@ async fn inputs(api: &HostApi, start: &Start) -> Result<Map<String, Value>, Oper
 }
 
 /// Brings the script into a file that may be executed.
-async fn fetch(
-    parent: &Parent,
-    place: &Place,
-    text: &ScriptText,
-) -> Result<Utf8PathBuf, OperationError> {
+async fn fetch(place: &Place, text: &ScriptText) -> Result<Utf8PathBuf, OperationError> {
     let failed = |error: std::io::Error| {
         OperationError::recoverable(format!("failed to store the script: {error}"))
     };
@@ -180,7 +204,22 @@ async fn fetch(
             })?,
         },
     };
-    parent.install(&path, &place.scripts()).await.map_err(failed)
+    install(&path, &place.scripts()).await.map_err(failed)
+}
+
+/// Writes a program that can be run into a folder of its own, under the name of its source.
+async fn install(source: &Utf8Path, folder: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let text = fs::read(source).await?;
+    let path = folder.join(source.file_name().unwrap_or("program"));
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o700).open(&path)?.write_all(&text)?;
+    Ok(path)
+}
+
+/// Finds the program that another life of the daemon has installed.
+fn installed(folder: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut entries = folder.read_dir_utf8().ok()?;
+    entries.find_map(|entry| Some(entry.ok()?.into_path()))
 }
 
 /// Takes off the white space that all lines begin with (Python's `textwrap.dedent`).
@@ -206,9 +245,9 @@ fn dedent(text: &str) -> String {
 async fn conclude(
     api: &HostApi,
     start: &Start,
+    settings: &Settings,
     ended: &Ended,
     command: &str,
-    output: (String, String),
 ) -> Result<Value, OperationError> {
     if let Some(error) = interrupted(ended, start) {
         return Err(error);
@@ -220,7 +259,7 @@ async fn conclude(
         _ => unreachable!("it was not interrupted"),
     };
     let message = format!("Execution done (return_code={code}): {command}");
-    api.log(LogLevel::Info, None, message).await;
+    api.log(LogLevel::Info, None, message, api.once("done")).await;
     let result = match api.verdict(code == 0).await {
         Verdict::Returned(value) => Ok(value),
         Verdict::Retry { message, retry_after } => Err(OperationError {
@@ -229,7 +268,7 @@ async fn conclude(
         }),
         Verdict::Aborted(message) => Err(OperationError::non_recoverable(message)),
         Verdict::Misused(message) => Err(OperationError::non_recoverable(message)),
-        Verdict::Failed => Err(process_exception(command, code, output)),
+        Verdict::Failed => Err(process_exception(command, code, settings, &ended.tails)),
     };
     api.store_changes().await.map_err(|refusal| {
         OperationError::new(ErrorKind::Recoverable, &refusal.kind, refusal.message)
@@ -240,12 +279,15 @@ async fn conclude(
 fn process_exception(
     command: &str,
     code: i32,
-    (stdout, stderr): (String, String),
+    settings: &Settings,
+    [stdout, stderr]: &[String; 2],
 ) -> OperationError {
     let mut message = format!("command: {command}, exit_code: {code}");
-    for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
-        if !text.is_empty() {
-            message.extend([", ", name, ": ", &text]);
+    let streams =
+        [("stdout", stdout, settings.logged.stdout), ("stderr", stderr, settings.logged.stderr)];
+    for (name, text, is_logged) in streams {
+        if is_logged && !text.is_empty() {
+            message.extend([", ", name, ": ", text]);
         }
     }
     OperationError::new(ErrorKind::Recoverable, "ProcessException", message)

@@ -3,7 +3,12 @@
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 
-use crate::operation::lines::Logged;
+/// Which of a script's streams are logged, line by line (`script_runner/tasks.py`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Logged {
+    pub(super) stdout: bool,
+    pub(super) stderr: bool,
+}
 
 /// How a script is started (`script_runner/tasks.py`).
 #[derive(Clone, Debug, PartialEq)]

@@ -28,13 +28,8 @@ async fn a_second_start_does_not_run_again() {
     let story = second.finish(refuse).await;
     assert_eq!(story.outcome().exit, Some(Exit::Code(0)));
 
-    let mut again = Talk::start(&mut client, start).await.unwrap();
-    let Some(operate_response::Message::Accepted(accepted)) = again.hear().await.unwrap() else {
-        panic!("the first message accepts");
-    };
-    assert!(accepted.resumed);
-    let story = again.finish(refuse).await;
-    assert_eq!(story.outcome().exit, Some(Exit::Code(0)), "the outcome is remembered");
+    let again = Talk::start(&mut client, start).await.err().unwrap();
+    assert_eq!(again.code(), Code::DataLoss, "its records are the manager's now");
     assert_eq!(fs_err::read_to_string(runs).unwrap(), "run\n");
 }
 

@@ -28,7 +28,7 @@ use crate::{
     attempts::Attempts,
     facade::Facade,
     house::{HEARTBEAT, House},
-    parent::Parent,
+    journal::Journal,
     state::StateDir,
 };
 
@@ -75,20 +75,32 @@ impl Site {
         let state = StateDir::open(&directory.path().join("state"), &program()).unwrap();
         let environments = environments(state.python());
         let tasks = Arc::new(Tasks::default());
-        let (facade, receiving) = Facade::open(state.run()).await.unwrap();
+        let (facade, receiving) = Facade::open(&state.facade()).await.unwrap();
         tasks.spawn("facade", receiving);
+        let program = Utf8PathBuf::try_from(program()).unwrap();
+        let launch = crate::supervise::launch(program, &state);
+        let opened = Journal::open(crate::supervise::home(&state), launch).await;
+        let (journal, news, known) = opened.unwrap();
+        let journal = Arc::new(journal);
         let house = Arc::new(House {
             name: "agent-1".to_owned(),
             facade,
             artifacts: Artifacts::open(state.artifacts()).unwrap(),
             environments,
             state,
-            attempts: Attempts::default(),
-            parent: Parent::unburdened(),
+            attempts: Attempts::recover(Arc::clone(&journal), known),
+            journal,
             slots: Semaphore::new(slots as usize),
             slot_count: slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
         });
+        let following = house.clone();
+        tasks.spawn(
+            "supervisor",
+            crate::agent::forever(async move {
+                following.journal.follow(news, &following.attempts).await
+            }),
+        );
         Self { directory, house, tasks }
     }
 
@@ -231,11 +243,15 @@ impl Story {
         chunks.collect::<Vec<_>>().concat()
     }
 
-    pub(crate) fn logs(&self) -> Vec<&str> {
+    /// The log lines, those of a script's output as the manager shows them.
+    pub(crate) fn logs(&self) -> Vec<String> {
         let bodies = self.records.iter().map(|record| &record.body);
-        let logs = bodies.filter_map(|body| match body {
-            Body::Log { message, .. } => Some(message.as_str()),
-            _ => None,
+        let logs = bodies.flat_map(|body| match body {
+            Body::Log { message, .. } => vec![message.clone()],
+            Body::Output { stream, lines: true, data, .. } => {
+                waggoner_types::output_lines(*stream, data).collect()
+            }
+            _ => Vec::new(),
         });
         logs.collect()
     }

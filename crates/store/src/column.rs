@@ -5,7 +5,7 @@ use std::{error, str::FromStr};
 use jiff::Timestamp;
 use rusqlite::{
     Connection, OptionalExtension as _, Params, Row,
-    types::{FromSql, Type},
+    types::{FromSql, Type, ValueRef},
 };
 use serde::{Deserialize, Serialize, de::IntoDeserializer as _};
 use waggoner_types::Digest;
@@ -157,7 +157,8 @@ pub(crate) struct Read<T> {
 /// How many bytes of text are read at once: a message of them stays well below gRPC's 4 MiB.
 const ENOUGH: usize = 1 << 20;
 
-/// Runs a query and reads rows, at least one, until the texts of `heavy` columns are enough.
+/// Runs a query and reads rows, at least one, until the `heavy` columns are enough: the
+/// bytes of those that are texts, and of those that count bytes.
 pub(crate) fn enough<T>(
     connection: &Connection,
     query: &str,
@@ -171,7 +172,10 @@ pub(crate) fn enough<T>(
     let mut weight = 0;
     while let Some(row) = found.next()? {
         for column in heavy {
-            weight += row.get_ref(*column)?.as_str_or_null()?.map_or(0, str::len);
+            weight += match row.get_ref(*column)? {
+                ValueRef::Integer(bytes) => usize::try_from(bytes).unwrap_or(0),
+                text => text.as_str_or_null()?.map_or(0, str::len),
+            };
         }
         if weight > ENOUGH && !rows.is_empty() {
             return Ok(Read { rows, is_cut: true });

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Row, params, params_from_iter, types::Value as Parameter};
 use serde_json::Value;
-use waggoner_types::{AgentName, AttemptId, DeploymentId, ExecutionId, LogLevel, TenantName};
+use waggoner_types::{
+    AgentName, AttemptId, DeploymentId, ExecutionId, LogLevel, OutputStream, TenantName,
+};
 
 use crate::{
     Error, Page, PageRequest, Store,
@@ -16,6 +18,13 @@ use crate::{
     filter::{Filtered, text},
     writer::Tx,
 };
+
+mod output;
+mod retention;
+
+use output::Packed;
+
+pub use retention::Retention;
 
 /// An event or a log line that is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +59,9 @@ pub enum EntryKind {
     Event { event_type: String },
     /// A log line. The logger of what a process wrote is stdout or stderr.
     Log { level: LogLevel, logger: String },
+    /// What a process wrote. It is stored packed, and read again as [`EntryKind::Log`]: one for
+    /// each line, or one for all.
+    Output { level: LogLevel, logger: String, stream: OutputStream, lines: bool, data: Vec<u8> },
 }
 
 /// What an event is about.
@@ -82,7 +94,7 @@ pub struct EventFilter {
 }
 
 /// The columns that may be long.
-const HEAVY: &[&str] = &["message", "causes"];
+const HEAVY: &[&str] = &["message", "causes", "weight"];
 
 // === impl Store ===
 
@@ -111,8 +123,10 @@ impl Store {
         let after = cut.after[0].parse().map_err(|_| Error::InvalidPageToken)?;
         self.read("list events", move |connection| {
             let (query, parameters) = select(&tenant, &filter, after, cut.limit());
-            let rows = enough(connection, &query, params_from_iter(parameters), HEAVY, event)?;
-            Ok(cut.page(rows, |event| [event.id.to_string()]))
+            let rows = enough(connection, &query, params_from_iter(parameters), HEAVY, events)?;
+            // A row has one event at least.
+            let page = cut.page(rows, |events| [events[0].id.to_string()]);
+            Ok(Page { items: page.items.into_iter().flatten().collect(), next: page.next })
         })
         .await
     }
@@ -130,7 +144,8 @@ impl Store {
     ) -> Result<Vec<Event>, Error> {
         self.read("read events", move |connection| {
             let (query, parameters) = select(&tenant, &filter, after, limit.into());
-            Ok(enough(connection, &query, params_from_iter(parameters), HEAVY, event)?.rows)
+            let read = enough(connection, &query, params_from_iter(parameters), HEAVY, events)?;
+            Ok(read.rows.into_iter().flatten().collect())
         })
         .await
     }
@@ -161,14 +176,23 @@ pub(crate) fn insert(tx: &Tx<'_>, entry: &Entry, now: Timestamp) -> Result<u64, 
     let origin = &*entry.origin;
     let (event_type, level, logger) = match &entry.kind {
         EntryKind::Event { event_type } => (Some(event_type), None, None),
-        EntryKind::Log { level, logger } => (None, Some(rank(*level)), Some(logger)),
+        EntryKind::Log { level, logger } | EntryKind::Output { level, logger, .. } => {
+            (None, Some(rank(*level)), Some(logger))
+        }
     };
+    let packed = match &entry.kind {
+        EntryKind::Output { stream, lines, data, .. } => Some(Packed::new(*stream, *lines, data)),
+        EntryKind::Event { .. } | EntryKind::Log { .. } => None,
+    };
+    let packed = packed.as_ref();
     run(
         tx,
         "INSERT INTO events
             (tenant, time, reported_at, event_type, level, logger, execution, deployment, workflow,
-             node, node_instance, target, operation, agent, attempt, sequence, message, causes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             node, node_instance, target, operation, agent, attempt, sequence, message, causes, output,
+             packing, stream, weight)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19, ?20, ?21, ?22)",
         params![
             origin.tenant.as_str(),
             micros(entry.time),
@@ -188,6 +212,10 @@ pub(crate) fn insert(tx: &Tx<'_>, entry: &Entry, now: Timestamp) -> Result<u64, 
             signed(entry.sequence),
             entry.message,
             (!entry.causes.is_empty()).then(|| json_text(&entry.causes)),
+            packed.map(|packed| &*packed.bytes),
+            packed.map(|packed| packed.packing),
+            packed.map(|packed| packed.stream),
+            packed.map_or(0, |packed| packed.weight),
         ],
     )?;
     let id = u64::try_from(tx.last_insert_rowid()).unwrap_or(0);
@@ -224,6 +252,20 @@ fn select(
 /// A level as it is stored: its place among the levels, lowest first.
 fn rank(level: LogLevel) -> i64 {
     level as i64
+}
+
+/// Reads the events of a row: one for each log line of what a process wrote.
+fn events(row: &Row<'_>) -> rusqlite::Result<Vec<Event>> {
+    let first = event(row)?;
+    let Some(texts) = output::texts(row)? else { return Ok(vec![first]) };
+    if texts.is_empty() {
+        return Ok(vec![first]);
+    }
+    let events = texts.into_iter().map(|message| {
+        let entry = Entry { message, ..first.entry.clone() };
+        Event { entry, ..first.clone() }
+    });
+    Ok(events.collect())
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {

@@ -7,6 +7,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_workflows.sql"),
     include_str!("schema/0003_attempts.sql"),
+    include_str!("schema/0004_output.sql"),
 ];
 
 /// Why the database cannot be brought to our version.

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     directory: Utf8PathBuf,
+    run: Utf8PathBuf,
 }
 
 // === impl Home ===
@@ -15,7 +16,15 @@ pub struct Home {
 impl Home {
     /// Names a home. Only this user may be able to enter it.
     pub fn new(directory: impl Into<Utf8PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        let directory = directory.into();
+        let run = directory.join("run");
+        Self { directory, run }
+    }
+
+    /// Keeps the socket elsewhere: where the home's own path is too long for one.
+    #[must_use]
+    pub fn with_run(self, run: impl Into<Utf8PathBuf>) -> Self {
+        Self { run: run.into(), ..self }
     }
 
     /// Makes the directories that are missing, for this user alone.
@@ -34,7 +43,7 @@ impl Home {
 
     /// Returns the directory of what belongs to the running supervisor.
     pub fn run(&self) -> Utf8PathBuf {
-        self.directory.join("run")
+        self.run.clone()
     }
 
     pub fn socket(&self) -> Utf8PathBuf {

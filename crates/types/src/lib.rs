@@ -15,5 +15,7 @@ pub use names::{
     AgentName, AttemptId, BlueprintId, DeploymentId, ExecutionId, OperationId, PluginId,
     TenantName, TokenId,
 };
-pub use record::{Body, ErrorKind, Exit, OperationError, Outcome, OutputStream, Record};
+pub use record::{
+    Body, ErrorKind, Exit, OperationError, Outcome, OutputStream, Record, output_lines,
+};
 pub use status::{AgentRole, CancelMode, ExecutionStatus, LogLevel};

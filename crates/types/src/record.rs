@@ -140,6 +140,19 @@ pub enum Exit {
     Lost,
 }
 
+/// Returns the log lines of an operation's output, each as Cloudify says it (`OutputConsumer`,
+/// `cloudify/utils.py`).
+pub fn output_lines(stream: OutputStream, data: &[u8]) -> impl Iterator<Item = String> {
+    let prefix = match stream {
+        OutputStream::Stdout => "<out> ",
+        OutputStream::Stderr => "<err> ",
+    };
+    data.split_inclusive(|byte| *byte == b'\n').map(move |line| {
+        let line = String::from_utf8_lossy(line);
+        format!("{prefix}{}", line.trim_end_matches(['\r', '\n']))
+    })
+}
+
 // === impl OperationError ===
 
 impl OperationError {

@@ -145,7 +145,9 @@ fn message(event: event::Event) -> Event {
     let event::Entry { origin, time, kind, message, causes, sequence } = entry;
     let (event_type, level, logger) = match kind {
         EntryKind::Event { event_type } => (event_type, String::new(), String::new()),
-        EntryKind::Log { level, logger } => (String::new(), level.to_string(), logger),
+        EntryKind::Log { level, logger } | EntryKind::Output { level, logger, .. } => {
+            (String::new(), level.to_string(), logger)
+        }
     };
     let shown = |id: Option<String>| id.unwrap_or_default();
     Event {

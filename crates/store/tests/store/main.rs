@@ -11,5 +11,6 @@ mod events;
 mod executions;
 mod fleet;
 mod opening;
+mod output;
 mod scene;
 mod tenants;

@@ -56,6 +56,8 @@ impl Site {
         write_secret(&token, &join.token).map_err(|source| self.unprepared(source))?;
 
         let mut arguments = vec!["--state-dir", state.as_str(), "--manager", manager.address()];
+        // What is taken down leaves nothing behind.
+        arguments.extend(["--stop-grace", "10"]);
         arguments.extend(["--join", token.as_str()]);
         let (out, _) = daemon.log().map_err(|source| self.unprepared(source))?;
         let started = daemon.start(&arguments, Stdio::from(out))?;

@@ -65,21 +65,11 @@ impl Gathered {
             Body::ProcessStarted { .. } => {}
             Body::Outcome(outcome) => self.outcome = Some(outcome),
             Body::Output { stream, data, lines: false, .. } => {
-                let logger = stream_name(stream).to_owned();
-                log(EntryKind::Log { level: LogLevel::Debug, logger }, text(&data));
+                log(EntryKind::raw(stream, data), String::new());
             }
-            // As `OutputConsumer` logs them (`cloudify/utils.py`).
             Body::Output { stream, data, lines: true, .. } => {
-                let prefix = match stream {
-                    OutputStream::Stdout => "<out>",
-                    OutputStream::Stderr => "<err>",
-                };
-                for line in data.split_inclusive(|byte| *byte == b'\n') {
-                    let line = String::from_utf8_lossy(line);
-                    let message = format!("{prefix} {}", line.trim_end_matches(['\r', '\n']));
-                    let logger = speaker.logger.clone();
-                    log(EntryKind::Log { level: LogLevel::Info, logger }, message);
-                }
+                let logger = speaker.logger.clone();
+                log(EntryKind::lines(logger, stream, data), String::new());
             }
             Body::Gap { stream, from, to, reason } => {
                 let logger = stream_name(stream).to_owned();
@@ -151,11 +141,6 @@ async fn keep(
     }
 }
 
-fn text(data: &[u8]) -> String {
-    let text = String::from_utf8_lossy(data);
-    text.strip_suffix('\n').unwrap_or(&text).to_owned()
-}
-
 fn stream_name(stream: OutputStream) -> &'static str {
     match stream {
         OutputStream::Stdout => "stdout",
@@ -177,6 +162,10 @@ mod tests {
         let tell = |entry: Entry| match entry.kind {
             EntryKind::Log { level, logger } => (format!("{level} {logger}"), entry.message),
             EntryKind::Event { event_type } => (event_type, entry.message),
+            EntryKind::Output { level, logger, lines, data, .. } => {
+                let text = String::from_utf8(data).unwrap();
+                (format!("{level} {logger}{}", if lines { ", by line" } else { "" }), text)
+            }
         };
         entries.inspect(|entry| assert_eq!(entry.sequence, 7)).map(tell).collect()
     }
@@ -190,12 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn output_is_one_log_line_and_lines_are_one_each() {
+    fn output_is_stored_as_it_came() {
         let (out, err) = (OutputStream::Stdout, OutputStream::Stderr);
-        assert_eq!(output(out, false, b"a\nb\n"), [said("debug stdout", "a\nb")]);
-        let lines = [said("info ctx.task", "<out> a"), said("info ctx.task", "<out> b")];
-        assert_eq!(output(out, true, b"a\r\nb"), lines);
-        assert_eq!(output(err, true, b"\n"), [said("info ctx.task", "<err> ")]);
+        assert_eq!(output(out, false, b"a\nb\n"), [said("debug stdout", "a\nb\n")]);
+        assert_eq!(output(out, true, b"a\r\nb"), [said("info ctx.task, by line", "a\r\nb")]);
+        assert_eq!(output(err, true, b"\n"), [said("info ctx.task, by line", "\n")]);
     }
 
     #[test]

@@ -159,3 +159,6 @@ impl Drop for Needed<'_> {
         self.fleet.needed().remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests;

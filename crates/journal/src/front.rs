@@ -190,7 +190,6 @@ impl Front {
 
     /// Closes the front: it is whole on the disk, and gives back what it did not use.
     pub(crate) fn close(&mut self) -> io::Result<Option<Closed>> {
-        self.sync()?;
         let Some(current) = self.current.take() else { return Ok(None) };
         current.file.truncate(current.written)?;
         Ok(Some(Closed { number: current.number, size: current.written }))

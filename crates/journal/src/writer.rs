@@ -57,8 +57,8 @@ const WAITING: usize = 2 * GROUP;
 /// The most writes of a group, so that the first of it does not wait long.
 const GROUP: usize = 256;
 
-/// The bytes at which a group is full: a few milliseconds of a disk's time.
-const GROUP_BYTES: usize = 4 << 20;
+/// The bytes at which a group is full: a millisecond of a disk's time, and of memory for good.
+const GROUP_BYTES: usize = 1 << 20;
 
 // === impl Writer ===
 

@@ -281,13 +281,11 @@ impl Inner {
         self.pending.retain(|change| change.of_contents().is_none_or(|(of, _)| of != segment));
     }
 
-    /// Loses what the host's crash loses. What the file system keeps a journal of (names, sizes)
-    /// gets to the plates in order, up to some point; sectors do in any order.
+    /// Loses what the host's crash loses: any of the names, sizes and sectors that were changed and
+    /// not synced.
     fn lose(&mut self, mut seed: u64) {
-        let pending = std::mem::take(&mut self.pending);
-        let journalled = usize::try_from(random(&mut seed)).unwrap() % (pending.len() + 1);
-        for (at, change) in pending.into_iter().enumerate() {
-            let kept = at < journalled;
+        for change in std::mem::take(&mut self.pending) {
+            let kept = random(&mut seed).is_multiple_of(2);
             match change {
                 Change::Created(segment) if kept => {
                     self.named.insert(segment);

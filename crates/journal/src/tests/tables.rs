@@ -8,7 +8,11 @@ use waggoner_types::AttemptId;
 
 use crate::{
     Class, Journal, ReadError, Reader, Recovered, Refused, Settings, Write, Written,
-    disk::simulated::{Crash, Fault, Simulated},
+    disk::{
+        Disk as _,
+        simulated::{Crash, Fault, Simulated},
+    },
+    frame::PREFIX,
 };
 
 const ONE: AttemptId = AttemptId(Uuid::from_u128(1));
@@ -322,6 +326,120 @@ fn a_reader_tells_what_is_gone_and_goes_on_behind_it() {
     assert_eq!(sequences, [30, 31]);
     assert_eq!(reader.read(ONE, 34, 500).unwrap(), []);
     assert_eq!(reader.read(TWO, 0, 500).unwrap(), []);
+}
+
+/// What is known to have been on the disk is no torn tail.
+#[test]
+fn a_bit_that_flips_in_the_newest_segment_spares_what_follows() {
+    // The header of the first record, and its payload.
+    for offset in [PREFIX as u64 + 88, PREFIX as u64 + 88 + 80] {
+        let disk = Simulated::new();
+        let (mut journal, _) = open(&disk);
+        one(&mut journal, begin(ONE)).unwrap();
+        one(&mut journal, record(ONE, Class::Log, 100)).unwrap();
+        journal.sync().unwrap();
+        one(&mut journal, note(ONE, 1, 10)).unwrap();
+        let last = one(&mut journal, record(ONE, Class::Log, 20)).unwrap();
+        disk.flip(1, offset, 3);
+
+        let mut reader = Reader::open_on(Box::new(disk.clone()));
+        reader.advance(journal.place()).unwrap();
+        let read = reader.read(ONE, 0, 1000);
+        assert!(matches!(&read, Err(ReadError::Lost(range)) if *range == (1..=1)), "{read:?}");
+        assert_eq!(reader.read(ONE, 1, 1000).unwrap()[0].chain, last.chain);
+        let (journal, known) = open_again(journal, &disk);
+        assert_eq!(journal.damages().len(), 1);
+        let stands = (known[0].last, known[0].chain, &known[0].lost);
+        assert_eq!(stands, (2, last.chain, &vec![1..=1]));
+        assert!(known[0].notes.contains_key(&1));
+    }
+}
+
+#[test]
+fn a_spoilt_note_does_not_bring_an_older_one_back() {
+    let disk = Simulated::new();
+    let (mut journal, _) = open(&disk);
+    journal.apply(vec![begin(ONE), note(ONE, 1, 8), note(ONE, 1, 8), note(ONE, 2, 8)]);
+    let (journal, _) = open_again(journal, &disk);
+    disk.flip(1, PREFIX as u64 + 2 * 88 + 80, 0);
+    let (journal, known) = open_again(journal, &disk);
+    assert_eq!(known[0].notes.keys().copied().collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(journal.damages()[0].attempt, Some(ONE));
+}
+
+/// Behind what is known to have been on the disk, what is not whole was torn.
+#[test]
+fn a_torn_tail_is_cut_in_silence() {
+    let disk = Simulated::new();
+    let (mut journal, _) = open(&disk);
+    one(&mut journal, begin(ONE)).unwrap();
+    disk.fail(0, Fault::Crash { part: 200 });
+    let answers = journal.apply(vec![record(ONE, Class::Log, 100), record(ONE, Class::Log, 100)]);
+    assert!(answers.iter().all(Result::is_err));
+    let (journal, known) = open_again(journal, &disk);
+    assert_eq!((known[0].last, &known[0].lost[..], journal.damages()), (1, &[][..], &[][..]));
+}
+
+/// Each operation of the disk fails once while the segments are cleaned.
+#[test]
+fn a_failure_while_cleaning_loses_nothing() {
+    for fault in [Fault::Error { part: 100 }, Fault::Crash { part: 100 }] {
+        for after in 0..40 {
+            let disk = Simulated::new();
+            let (mut journal, _) = open(&disk);
+            let first = vec![begin(ONE), note(ONE, 1, 50), record(ONE, Class::Log, 50), begin(TWO)];
+            assert!(journal.apply(first).iter().all(Result::is_ok));
+            for _ in 0..50 {
+                let last = one(&mut journal, record(TWO, Class::Log, 300)).unwrap().sequence;
+                one(&mut journal, ack(TWO, last - 1)).unwrap();
+            }
+            journal.sync().unwrap();
+            let before = journal.snapshot().unwrap();
+            disk.fail(after, fault);
+            while journal.tidy().unwrap_or(false) {}
+            journal.tidy().ok();
+            let (mut journal, known) = open_again(journal, &disk);
+            assert_eq!(known, before, "after {after}");
+            tidy(&mut journal);
+            assert_eq!(journal.snapshot().unwrap(), before);
+            assert!(disk.used() < 6 * 4096, "{} bytes", disk.used());
+        }
+    }
+}
+
+/// What a disk spoils while the journal runs is found when it is cleaned, and given up.
+#[test]
+fn cleaning_steps_over_what_is_spoilt() {
+    let disk = Simulated::new();
+    let (mut journal, _) = open(&disk);
+    journal.apply(vec![begin(ONE), begin(TWO)]);
+    for number in 0..80 {
+        if number % 8 == 0 {
+            let bytes = vec![9; 96].into();
+            one(&mut journal, Write::Record { attempt: ONE, class: Class::Log, bytes }).unwrap();
+        }
+        let last = one(&mut journal, record(TWO, Class::Log, 300)).unwrap().sequence;
+        one(&mut journal, ack(TWO, last)).unwrap();
+    }
+    let mut spoilt = 0;
+    for (segment, size) in disk.sizes() {
+        let mut bytes = vec![0; usize::try_from(size).unwrap()];
+        disk.open(segment).unwrap().read(&mut bytes, 0).unwrap();
+        if let Some(at) = bytes.windows(96).position(|window| window == [9; 96]) {
+            disk.flip(segment, at as u64, 0);
+            spoilt += 1;
+        }
+    }
+    tidy(&mut journal);
+    let known = journal.snapshot().unwrap();
+    let lost: Vec<_> = known[0].lost.iter().cloned().flatten().collect();
+    assert!(!lost.is_empty() && lost.len() <= spoilt, "{lost:?}");
+    assert_eq!(known[0].last, 10);
+    let mut reader = Reader::open_on(Box::new(disk.clone()));
+    reader.advance(journal.place()).unwrap();
+    let gone = (0..10).filter(|after| reader.read(ONE, *after, 0).is_err());
+    assert_eq!(gone.count(), spoilt);
+    assert!(disk.used() < 6 * 4096, "{} bytes", disk.used());
 }
 
 /// A place is remembered for few of the records; the others are found from there.

@@ -12,7 +12,7 @@ use camino_tempfile::Utf8TempDir;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 use waggoner_supervisor::{
-    Config, Event, Events, Home, Launch, Leave, Limits, Spawn, Supervisor, supervise,
+    Config, Event, Events, Home, Launch, Leave, Limits, Mode, Spawn, Supervisor, supervise,
 };
 use waggoner_task::Tasks;
 use waggoner_types::{AttemptId, Body, Exit, Outcome, Record};
@@ -22,6 +22,8 @@ const PROGRAM: &str = "/bin/true";
 /// Operations of one round. Rounds of both kinds alternate; the median of the rounds counts.
 const OPERATIONS: usize = 600;
 const ROUNDS: usize = 5;
+/// Output of one process: less than what an attempt may keep.
+const BYTES: usize = 200_000_000;
 
 /// Who waits for the end of an attempt.
 type Waiting = (AttemptId, oneshot::Sender<()>);
@@ -74,6 +76,16 @@ async fn measure() -> Vec<String> {
             resident(greeting.pid),
         ));
     }
+    let pipe = carried(None, &supervisor, &waiting).await;
+    for (mode, name) in [(Mode::Raw, "raw"), (Mode::Lines, "lines")] {
+        let rate = carried(Some(mode), &supervisor, &waiting).await;
+        rows.push(format!(
+            "{{\"bench\":\"supervised\",\"output\":\"{name}\",\"pipe_mb_per_second\":{pipe:.0},\
+             \"mb_per_second\":{rate:.0},\"ratio\":{:.2},\"resident_kib\":{}}}",
+            rate / pipe,
+            resident(greeting.pid),
+        ));
+    }
     supervisor.shutdown(Leave::Now).await.expect("it ends");
     rows
 }
@@ -96,6 +108,36 @@ async fn round<F: Future<Output = ()>>(in_flight: usize, one: impl Fn() -> F) ->
     (rate, took[OPERATIONS / 2].as_secs_f64() * 1000.0)
 }
 
+/// Megabytes of 100-byte lines per second, from a child into the journal; or into `cat`.
+async fn carried(
+    mode: Option<Mode>,
+    supervisor: &Supervisor,
+    waiting: &mpsc::Sender<Waiting>,
+) -> f64 {
+    let source = format!("yes {} | head -c {BYTES}", "x".repeat(99));
+    let mut rates = Vec::new();
+    for _ in 0..3 {
+        let began = Instant::now();
+        match mode {
+            None => {
+                let script = format!("{source} | cat > /dev/null");
+                let mut command = tokio::process::Command::new("/bin/sh");
+                let status = command.args(["-c", &script]).status().await;
+                assert!(status.expect("it runs").success());
+            }
+            Some(mode) => {
+                let args = vec!["-c".to_owned(), source.clone()];
+                let env = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+                let spawn = Spawn { args, env, stdout: mode, ..Spawn::new("/bin/sh", "/") };
+                run(supervisor, waiting, &spawn).await;
+            }
+        }
+        let bytes = f64::from(u32::try_from(BYTES).expect("it is small"));
+        rates.push((bytes / 1e6 / began.elapsed().as_secs_f64(), 0.0));
+    }
+    middle(rates).0
+}
+
 fn middle(mut rounds: Vec<(f64, f64)>) -> (f64, f64) {
     rounds.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     rounds[rounds.len() / 2]
@@ -108,15 +150,18 @@ async fn bare_spawn() {
     assert!(output.expect("it ends").status.success());
 }
 
-/// Opens, spawns, waits for the end and writes the outcome, as a daemon does.
 async fn operation(supervisor: &Supervisor, waiting: &mpsc::Sender<Waiting>) {
+    let limits = Limits { run: Some(Duration::from_mins(1)), ..Limits::default() };
+    run(supervisor, waiting, &Spawn { limits, ..Spawn::new(PROGRAM, "/") }).await;
+}
+
+/// Opens, spawns, waits for the end and writes the outcome, as a daemon does.
+async fn run(supervisor: &Supervisor, waiting: &mpsc::Sender<Waiting>, spawn: &Spawn) {
     let attempt = AttemptId(uuid::Uuid::now_v7());
     let (ended_tx, ended) = oneshot::channel();
     waiting.send((attempt, ended_tx)).await.expect("somebody listens");
-    let limits = Limits { run: Some(Duration::from_mins(1)), ..Limits::default() };
-    let spawn = Spawn { limits, ..Spawn::new(PROGRAM, "/") };
     let open = supervisor.open(attempt, 1, vec![0; 2048]);
-    let (opened, started) = tokio::join!(open, supervisor.spawn(attempt, &spawn));
+    let (opened, started) = tokio::join!(open, supervisor.spawn(attempt, spawn));
     opened.expect("it is opened");
     started.expect("it starts");
     ended.await.expect("it ends");

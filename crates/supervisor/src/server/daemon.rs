@@ -36,6 +36,9 @@ const AT_ONCE: usize = 256;
 /// How many answers may wait to be written before those who answer wait.
 const ANSWERS: usize = 64;
 
+/// How long a daemon may take to say hello.
+const HELLO: Duration = Duration::from_secs(20);
+
 /// How long a daemon that is not served any more may take for what it has not read.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -74,7 +77,8 @@ async fn greet(
     answers: &mpsc::Sender<pb::Response>,
     token: &CancellationToken,
 ) -> io::Result<Option<Arc<News>>> {
-    let first = token.run_until_cancelled(requests.next()).await.flatten().transpose()?;
+    let first = timeout(HELLO, token.run_until_cancelled(requests.next())).await;
+    let first = first.ok().flatten().flatten().transpose()?;
     let Some(pb::Request { request_id, ask }) = first else { return Ok(None) };
     let greeted = match ask {
         Some(Ask::Hello(hello))

@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use waggoner_supervisor::{Kept, Mode, Opened, Process, Spawn, Tail, Written};
 use waggoner_types::{Body, Exit, OutputStream};
 
-use crate::site::{Site, family, kill, new_id, numbered, record, shell, written};
+use crate::site::{Site, eventually, family, kill, new_id, numbered, record, shell, written};
 
 fn tail(bytes: &[u8]) -> Tail {
     Tail { written: bytes.len() as u64, bytes: bytes.into() }
@@ -134,41 +132,27 @@ async fn over_its_quota_an_attempt_has_one_gap_and_its_end_fits() {
 async fn a_gap_closes_once_something_is_acknowledged() {
     let mut site = Site::new().with("TEST_PER_ATTEMPT", 100_000);
     let mut met = site.meet().await;
-    let go = site.directory.path().join("go");
+    let (full, go) = (site.directory.path().join("full"), site.directory.path().join("go"));
     let script = format!(
-        "head -c 500000 /dev/zero; echo full >&2; while ! [ -e {go} ]; do sleep 0.05; done; sleep 1.2; head -c 5000 /dev/zero"
+        "head -c 500000 /dev/zero; touch {full}; while ! [ -e {go} ]; do sleep 0.05; done; \
+         sleep 1.2; head -c 5000 /dev/zero"
     );
-    let spawn = Spawn { stderr: Mode::Discard, ..shell(&script) };
-    let (attempt, _) = met.run(&spawn).await;
-    let mut last = 0;
-    let quiet = Duration::from_millis(500);
-    // Until nothing more is kept.
-    while let Ok(event) = tokio::time::timeout(quiet, met.events.next()).await {
-        if let Some(waggoner_supervisor::Event::Advanced { lasts, .. }) = event {
-            last = lasts[0].1;
-        }
-    }
-    let before = last;
+    let (attempt, _) = met.run(&shell(&script)).await;
+    eventually(|| full.exists()).await;
+    let before = met.attempt(attempt).await.last;
     met.supervisor.ack(attempt, before).await.unwrap();
     fs_err::write(go, "").unwrap();
     met.end(attempt).await;
-    let mut reader = waggoner_journal::Reader::open(&site.home().journal()).unwrap();
-    let waggoner_supervisor::Place { segment, offset } = met.place;
-    reader.advance(waggoner_journal::Place { segment, offset }).unwrap();
-    let rest = reader.read(attempt, before, 1 << 20).unwrap();
-    let bodies: Vec<Body> = rest
-        .iter()
-        .map(|stored| {
-            let record: waggoner_proto::agent::v1::Record =
-                prost::Message::decode(&stored.bytes[..]).unwrap();
-            let record = waggoner_proto::agent::v1::Record { sequence: stored.sequence, ..record };
-            waggoner_wire::from_record(record).unwrap().body
-        })
-        .collect();
-    let [Body::Gap { to, .. }, Body::Output { offset, data, .. }] = &bodies[..] else {
-        panic!("{} records", bodies.len())
-    };
-    assert_eq!((*to, *offset, data.len()), (500_000, 500_000, 5000));
+    let rest = site.records_after(attempt, met.place, before);
+    let Body::Gap { from, to, .. } = &rest[0] else { panic!("{:?}", rest[0]) };
+    assert!((100_000..400_000).contains(from) && *to <= 500_000, "{from} {to}");
+    let mut end = *to;
+    for record in &rest[1..] {
+        let Body::Output { offset, data, .. } = record else { panic!("{record:?}") };
+        assert_eq!(*offset, end);
+        end += data.len() as u64;
+    }
+    assert_eq!(end, 505_000);
 }
 
 #[tokio::test]

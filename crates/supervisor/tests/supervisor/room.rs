@@ -5,7 +5,7 @@ use waggoner_journal::Reader;
 use waggoner_supervisor::{CallError, Event, Place, Refusal};
 use waggoner_types::{Body, Exit, OutputStream};
 
-use crate::site::{Site, new_id, record, shell};
+use crate::site::{Site, body, new_id, record, shell};
 
 /// A file system of a few megabytes, where we may mount one.
 struct Small(Utf8PathBuf);
@@ -47,11 +47,8 @@ async fn on_a_full_disk_the_operation_waits_and_loses_nothing() {
         reader.advance(waggoner_journal::Place { segment, offset }).unwrap();
         // More than the disk holds.
         for stored in reader.read(attempt, after, 1 << 24).unwrap() {
-            let message: waggoner_proto::agent::v1::Record =
-                prost::Message::decode(&stored.bytes[..]).unwrap();
-            let message =
-                waggoner_proto::agent::v1::Record { sequence: stored.sequence, ..message };
-            match waggoner_wire::from_record(message).unwrap().body {
+            after = stored.sequence;
+            match body(&stored) {
                 Body::Output { stream: OutputStream::Stdout, offset, data, .. } => {
                     assert_eq!(offset, bytes);
                     bytes += data.len() as u64;
@@ -60,7 +57,6 @@ async fn on_a_full_disk_the_operation_waits_and_loses_nothing() {
                 Body::ProcessStarted { .. } => {}
                 other => panic!("{other:?}"),
             }
-            after = stored.sequence;
         }
         met.supervisor.ack(attempt, after).await.unwrap();
         if exit.is_none()

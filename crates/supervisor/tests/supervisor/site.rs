@@ -5,7 +5,7 @@ use camino_tempfile::Utf8TempDir;
 use prost::Message as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{sleep, timeout};
-use waggoner_journal::Reader;
+use waggoner_journal::{Reader, Stored};
 use waggoner_proto::agent::v1 as pb;
 use waggoner_supervisor::{
     Attempt, Config, ConnectError, Event, Events, Exited, Greeting, Home, Launch, Place, Spawn,
@@ -80,24 +80,33 @@ impl Site {
 
     /// Reads the records of an attempt from the journal's files, and checks their digests.
     pub(crate) fn records(&self, attempt: AttemptId, upto: Place) -> Vec<Body> {
+        let mut digest = 0;
+        let stored = self.stored(attempt, upto, 0);
+        for stored in &stored {
+            digest = chain(digest, &stored.bytes);
+            assert_eq!(stored.chain, digest);
+        }
+        stored.iter().map(body).collect()
+    }
+
+    /// Reads the records after one.
+    pub(crate) fn records_after(&self, attempt: AttemptId, upto: Place, after: u64) -> Vec<Body> {
+        self.stored(attempt, upto, after).iter().map(body).collect()
+    }
+
+    fn stored(&self, attempt: AttemptId, upto: Place, after: u64) -> Vec<Stored> {
         let mut reader = Reader::open(&self.home().journal()).unwrap();
         let Place { segment, offset } = upto;
         reader.advance(waggoner_journal::Place { segment, offset }).unwrap();
-        let (mut bodies, mut digest) = (Vec::new(), 0);
+        let mut all = Vec::new();
         loop {
-            let after = bodies.len() as u64;
-            let stored = reader.read(attempt, after, 1 << 20).unwrap();
-            if stored.is_empty() {
-                return bodies;
+            let some = reader.read(attempt, after + all.len() as u64, 1 << 20).unwrap();
+            if some.is_empty() {
+                return all;
             }
-            for stored in stored {
-                let bare = pb::Record::decode(&stored.bytes[..]).unwrap();
-                assert_eq!(payload(&bare), stored.bytes, "sequence and chain are left out");
-                digest = chain(digest, &stored.bytes);
-                assert_eq!(stored.chain, digest);
-                let record = pb::Record { sequence: stored.sequence, ..bare };
-                assert_eq!(stored.sequence, bodies.len() as u64 + 1);
-                bodies.push(from_record(record).unwrap().body);
+            for stored in some {
+                assert_eq!(stored.sequence, after + all.len() as u64 + 1);
+                all.push(stored);
             }
         }
     }
@@ -164,6 +173,13 @@ impl Met {
 
 pub(crate) fn kill(pid: i32) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+/// What a stored record holds.
+pub(crate) fn body(stored: &Stored) -> Body {
+    let bare = pb::Record::decode(&stored.bytes[..]).unwrap();
+    assert_eq!(payload(&bare), stored.bytes, "sequence and chain are left out");
+    from_record(pb::Record { sequence: stored.sequence, ..bare }).unwrap().body
 }
 
 pub(crate) fn new_id() -> AttemptId {

@@ -49,6 +49,8 @@ pub fn called() -> Option<ExitCode> {
     let Arguments { state_dir, run_dir } = Arguments::parse_from([program].into_iter().chain(args));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
+        // Where the log has no room, to say so has none either: it would panic.
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)

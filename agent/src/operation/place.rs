@@ -10,14 +10,14 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 use uuid::Uuid;
 use waggoner_ctx::InvalidContext;
-use waggoner_types::AttemptId;
+use waggoner_types::{AttemptId, OperationError};
 
 use crate::{
     attempt::Attempt,
     context::{HostApi, Socket},
     facade::Admission,
     house::House,
-    operation::python::execution_env,
+    operation::{python::execution_env, sentence},
     start::Start,
     state::{private, remove},
 };
@@ -47,6 +47,18 @@ const INHERITED: [&str; 6] = ["HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME"]
 
 /// Where programs are looked up when the daemon itself was not told.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// === impl PlaceError ===
+
+impl PlaceError {
+    /// A host that has no room for the operation may have it later.
+    pub(crate) fn for_operation(&self) -> OperationError {
+        match self {
+            Self::Make(_) => OperationError::recoverable(sentence(self)),
+            Self::Context(_) => OperationError::non_recoverable(sentence(self)),
+        }
+    }
+}
 
 // === impl Place ===
 

@@ -20,7 +20,6 @@ use crate::{
         cancelled, failed, interrupted, not_started,
         oversee::{Ended, attend, oversee},
         place::{PATH, Place},
-        sentence,
     },
     start::{self, Start},
 };
@@ -59,7 +58,7 @@ pub(super) async fn run(
     };
     let place = match Place::make(house, attempt, &mut start) {
         Ok(place) => place,
-        Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
+        Err(error) => return failed(error.for_operation()),
     };
     let ended = match environment {
         None => Ok(attend(attempt).await),

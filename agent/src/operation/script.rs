@@ -14,7 +14,7 @@ use waggoner_types::{ErrorKind, Exit, LogLevel, OperationError, Outcome};
 
 use crate::{
     attempt::Attempt,
-    context::HostApi,
+    context::{FetchError, HostApi},
     house::House,
     operation::{
         failed, interrupted,
@@ -48,7 +48,7 @@ pub(super) async fn run(
     }
     let place = match Place::make(house, attempt, &mut start) {
         Ok(place) => place,
-        Err(error) => return failed(OperationError::non_recoverable(sentence(&error))),
+        Err(error) => return failed(error.for_operation()),
     };
     let outcome = match launch(house, attempt, &start, script, &settings, &place).await {
         Ok((command, ended)) => {
@@ -197,10 +197,12 @@ async fn fetch(place: &Place, text: &ScriptText) -> Result<Utf8PathBuf, Operatio
                 )));
             }
             Some(_) | None => place.api.resource(path, false).await.map_err(|error| {
-                OperationError::non_recoverable(format!(
-                    "failed to bring the script `{path}` onto this host: {}",
-                    sentence(&error)
-                ))
+                let why = sentence(&error);
+                let message = format!("failed to bring the script `{path}` onto this host: {why}");
+                match error {
+                    FetchError::Disk(_) => OperationError::recoverable(message),
+                    FetchError::Refused(_) => OperationError::non_recoverable(message),
+                }
             })?,
         },
     };

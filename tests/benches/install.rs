@@ -2,7 +2,10 @@
 //! executions of the manager and its store on a disk; beside what SQLite alone commits there in
 //! the same run, and beside the stock local workflows, which keep all in memory.
 
-use std::time::Instant;
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use clap::Parser as _;
 use rusqlite::Connection;
@@ -12,7 +15,7 @@ use waggoner_testkit::run_python;
 
 mod measure;
 
-use measure::Pairs;
+use measure::{Pairs, rate};
 
 /// How many node instances the large installation has; each has three operations.
 const LARGE: u32 = 10_000;
@@ -21,7 +24,7 @@ const LARGE: u32 = 10_000;
 const PAIRS: usize = 5;
 
 /// How many commits of SQLite alone are measured at a time.
-const COMMITS: u32 = 500;
+const COMMITS: usize = 500;
 
 /// The largest installation that the stock workflows do in some seconds, and how often they do.
 const STOCK: (u32, usize) = (2_000, 3);
@@ -30,7 +33,7 @@ fn main() {
     Runtime::new().expect("a runtime can be started").block_on(async {
         let mut beside_sqlite = Pairs::default();
         for round in 0..=PAIRS {
-            let (ours, commits) = (install(LARGE).await, sqlite());
+            let (ours, commits) = (install(LARGE).await, sqlite().await);
             // The first pair warms up.
             if round > 0 {
                 beside_sqlite.push(ours, commits);
@@ -65,7 +68,7 @@ async fn install(instances: u32) -> f64 {
 }
 
 /// Commits one row after the other as the store would; returns commits per second.
-fn sqlite() -> f64 {
+async fn sqlite() -> f64 {
     let folder = folder();
     let database = Connection::open(folder.path().join("alone.db")).expect("the folder is ours");
     database
@@ -74,12 +77,16 @@ fn sqlite() -> f64 {
              CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;",
         )
         .expect("it is a new database");
-    let start = Instant::now();
-    for number in 0..COMMITS {
-        let statement = "INSERT INTO rows (text) VALUES (?1)";
-        database.execute(statement, [format!("row {number}")]).expect("there is room");
-    }
-    f64::from(COMMITS) / start.elapsed().as_secs_f64()
+    let database = Arc::new(Mutex::new(database));
+    let commit = move || {
+        let database = Arc::clone(&database);
+        async move {
+            let database = database.lock().expect("nobody panics with it");
+            let statement = "INSERT INTO rows (text) VALUES ('a row like any other')";
+            database.execute(statement, []).expect("there is room");
+        }
+    };
+    rate(1, COMMITS, commit).await
 }
 
 /// Lets the stock workflows install as many; returns operations per second.

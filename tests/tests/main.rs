@@ -20,3 +20,4 @@ mod links;
 mod reunions;
 mod scripts;
 mod wagons;
+mod workflows;

@@ -58,10 +58,15 @@ pub struct InstanceUpdate {
 pub enum UpdateError {
     #[error(
         "the node instance `{}` changed since it was read: it is at version {} and the update was \
-         made from version {sent}; read it again and repeat the change",
-        stored.id, stored.version
+         made from version {sent}{}; read it again and repeat the change",
+        stored.id, stored.version, differing(keys)
     )]
-    Conflict { stored: Box<NodeInstance>, sent: i64 },
+    Conflict {
+        stored: Box<NodeInstance>,
+        sent: i64,
+        /// The runtime properties that are not as the update would have them.
+        keys: Vec<String>,
+    },
     #[error(transparent)]
     Store(#[from] Error),
 }
@@ -162,8 +167,9 @@ pub(crate) fn judge(
 ) -> Result<Result<NodeInstance, UpdateError>, Stop> {
     let stored = require(connection, &update.tenant, &update.id)?;
     if is_stale(&stored, &update) {
+        let keys = keys_that_differ(&stored.runtime_properties, update.runtime_properties.as_ref());
         let (stored, sent) = (Box::new(stored), update.version);
-        return Ok(Err(UpdateError::Conflict { stored, sent }));
+        return Ok(Err(UpdateError::Conflict { stored, sent, keys }));
     }
     let after = updated(stored.clone(), update);
     put(connection, &stored, &after)?;
@@ -206,6 +212,26 @@ pub(crate) fn apply(
     let stored = require(connection, tenant, &change.id)?;
     let after = changed(stored.clone(), change);
     Ok(put(connection, &stored, &after)?)
+}
+
+/// The names under which an update has something else, or nothing, or something more.
+fn keys_that_differ(stored: &Map<String, Value>, sent: Option<&Map<String, Value>>) -> Vec<String> {
+    let Some(sent) = sent else { return Vec::new() };
+    let names = stored.keys().chain(sent.keys().filter(|name| !stored.contains_key(*name)));
+    names.filter(|name| stored.get(*name) != sent.get(*name)).cloned().collect()
+}
+
+/// Where an update and what is stored differ, for the middle of a sentence.
+fn differing(keys: &[String]) -> String {
+    /// As many as a sentence bears.
+    const MOST: usize = 5;
+    let mut quoted: Vec<String> = keys.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match keys.len() {
+        0 => return String::new(),
+        count if count > MOST => quoted.push(format!("{} more", count - MOST)),
+        _ => {}
+    }
+    format!("; they differ in {}", quoted.join(", "))
 }
 
 /// Writes what has changed.

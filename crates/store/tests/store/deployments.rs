@@ -95,7 +95,12 @@ async fn a_stale_update_is_refused_with_the_stored_row_and_changes_nothing() {
         ..update(1, &json!({"ip": "10.0.0.2"}))
     };
     match store.update_node_instance(stale.clone()).await {
-        Err(UpdateError::Conflict { stored, sent: 1 }) => assert_eq!(*stored, first),
+        Err(error @ UpdateError::Conflict { .. }) => {
+            let text = error.to_string();
+            assert!(text.contains("`vm_1`") && text.contains("they differ in `ip`"), "{text}");
+            let UpdateError::Conflict { stored, sent: 1, keys } = error else { unreachable!() };
+            assert_eq!((*stored, keys), (first.clone(), vec!["ip".to_owned()]));
+        }
         other => panic!("{other:?}"),
     }
     let stored = store.node_instance(tenant(), "vm_1".to_owned()).await.unwrap();

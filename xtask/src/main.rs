@@ -7,6 +7,7 @@ use clap::Parser;
 mod bench;
 mod chaos;
 mod contracts;
+mod fuzz;
 mod programs;
 mod proof;
 #[cfg(test)]
@@ -32,6 +33,8 @@ enum Task {
     Bench { name: Option<String> },
     /// Runs whole processes through faults, and prints what came of it as one JSON object.
     Chaos(chaos::Chaos),
+    /// Feeds the blueprint crate with texts that no user would write; keeps what it finds.
+    Fuzz(fuzz::Fuzz),
     /// Installs what the tests need, and nothing else.
     Setup,
     /// Writes proto/descriptors.lock anew: for a contract that grew.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Test { args } => proof::test(&args),
         Task::Bench { name } => bench::bench(name.as_deref()),
         Task::Chaos(asked) => chaos::chaos(asked),
+        Task::Fuzz(asked) => fuzz::fuzz(&asked),
         Task::Setup => proof::setup().map(drop),
         Task::LockContracts => contracts::lock(),
     };

@@ -1,6 +1,6 @@
 //! What blueprints of the AWS plugin cost to parse and to plan, beside the stock `dsl_parser`.
 //!
-//! `WAGGONER_AWS_PLUGIN_YAML` names the plugin's own plugin_1_5.yaml; without it, a text of its size
+//! `WAGGONER_AWS_PLUGIN_YAML` names the plugin's own `plugin_1_5.yaml`; without it, a text of its size
 //! and shape is imported. `WAGGONER_ORACLE_PYTHON` is a Python with `cloudify-common==7.0.5`.
 
 use std::{
@@ -144,7 +144,7 @@ impl Texts {
     fn planned(&self) -> f64 {
         let started = Instant::now();
         let plan = self.plan();
-        let deployment = prepare_deployment(&plan, Request::default(), &mut SeededIds::new(1));
+        let deployment = prepare_deployment(plan, Request::default(), &mut SeededIds::new(1));
         let seconds = started.elapsed().as_secs_f64();
         let made = deployment.expect("it can be planned");
         let count = made["node_instances"].as_array().map_or(0, Vec::len);

@@ -49,11 +49,15 @@ fn answer(request: &Json) -> Json {
     let Some(inputs) = request["inputs"].as_object().cloned() else {
         return json!({ "plan": plan.into_json() });
     };
+    let is_quiet = request["quiet"] == true;
+    let shown = if is_quiet { Json::Null } else { plan.as_json().clone() };
     let request = Request { inputs, has_secret: Some(&|_| true), ..Request::default() };
-    match prepare_deployment(&plan, request, &mut SeededIds::new(1)) {
-        Ok(deployment) => json!({ "plan": plan.into_json(), "deployment": deployment }),
+    match prepare_deployment(plan, request, &mut SeededIds::new(1)) {
+        Ok(deployment) => {
+            json!({ "plan": shown, "deployment": if is_quiet { Json::Null } else { deployment } })
+        }
         Err(refusal) => json!({
-            "plan": plan.into_json(),
+            "plan": shown,
             "error": { "type": refusal.kind.exception(), "code": refusal.code },
             "message": refusal.to_string(),
         }),

@@ -24,9 +24,14 @@ mod simple;
 mod templates;
 mod workflows;
 
+use std::collections::HashMap;
+
 use serde_json::{Map as Object, Value as Json, json};
 
-use self::{node_types::NodeTypes, plugins::Plugins, relationships::RelationshipTypes};
+use self::{
+    node_types::NodeTypes, plugins::Plugins, relationships::RelationshipTypes,
+    templates::Implemented,
+};
 use crate::{
     Refusal, Resolver,
     diagnostic::{Findings, Place},
@@ -46,6 +51,8 @@ pub(crate) struct Builder<'b> {
     script_bases: Vec<String>,
     data_types: DataTypes,
     plugins: Plugins,
+    /// What the operations of a type become where a template has none of its own.
+    implemented: HashMap<String, Implemented>,
     /// The namespaces of imported blueprints: their scripts were found when they were uploaded.
     namespaces: Vec<String>,
 }
@@ -66,6 +73,7 @@ impl<'b> Builder<'b> {
             script_bases,
             data_types: DataTypes::new(),
             plugins: Plugins::new(),
+            implemented: HashMap::new(),
             namespaces: vec![],
         }
     }
@@ -151,6 +159,13 @@ impl<'b> Builder<'b> {
             .join(".");
         self.findings.report_with_hint(place, &path, misfit.refusal, misfit.hint);
     }
+}
+
+/// An object that has no more room than it needs: a plan has hundreds of thousands of them.
+fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
+    let mut object = Object::with_capacity(N);
+    object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    Json::Object(object)
 }
 
 /// A section, or an empty one.

@@ -33,11 +33,11 @@ pub struct Request<'r> {
 /// The answer is the plan with `inputs` as values, `node_instances` and
 /// `inter_deployment_functions`.
 pub fn prepare_deployment(
-    plan: &Plan,
+    plan: Plan,
     request: Request<'_>,
     ids: &mut dyn Ids,
 ) -> Result<Json, Refusal> {
-    let mut plan = plan.0.clone();
+    let mut plan = plan.0;
     let inputs = inputs(&plan, &request)?;
     plan["inputs"] = Json::Object(inputs);
     function::plan::fill_in(&mut plan, request.runtime_only_evaluation)?;

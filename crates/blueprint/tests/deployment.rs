@@ -17,7 +17,7 @@ fn plan(text: &str) -> Plan {
 fn prepared(text: &str, inputs: &Json) -> Result<Json, Refusal> {
     let inputs = inputs.as_object().cloned().unwrap_or_default();
     let request = Request { inputs, ..Request::default() };
-    prepare_deployment(&plan(text), request, &mut SeededIds::new(7))
+    prepare_deployment(plan(text), request, &mut SeededIds::new(7))
 }
 
 #[test]
@@ -117,4 +117,62 @@ fn a_member_of_a_scaling_group_that_does_not_scale_is_refused() {
         "the scaling group `outer` has the member `inner`, which is neither a node nor a group \
          with a scaling policy"
     );
+}
+
+fn refused(text: &str) -> String {
+    let text = format!("tosca_definitions_version: cloudify_dsl_1_4\n{text}");
+    let blueprint = Blueprint { text: &text, location: "main.yaml" };
+    parse(blueprint, &NoImports, &Options::default()).expect_err("it costs too much").to_string()
+}
+
+/// Found by the fuzzer: every type repeats the names of all it derives from.
+#[test]
+fn types_that_inherit_without_end_are_refused() {
+    for section in ["node_types", "relationships", "data_types"] {
+        let mut text = format!("{section}:\n");
+        for at in 0..30_000 {
+            writeln!(text, "  t{at}: {{derived_from: t{}}}", at + 1).unwrap();
+        }
+        text += "  t30000: {}\n";
+        let told = refused(&text);
+        assert!(told.contains("derives from its root over more than 100 steps"), "{told}");
+    }
+    let mut text = "node_types:\n  base:\n    properties:\n".to_owned();
+    for at in 0..2000 {
+        writeln!(text, "      p{at}: {{default: 1}}").unwrap();
+    }
+    for at in 0..5000 {
+        writeln!(text, "  t{at}: {{derived_from: base}}").unwrap();
+    }
+    let told = refused(&text);
+    assert!(told.contains("all types inherit more than 500000 values"), "{told}");
+}
+
+/// Members of groups are compared with each other, all of them only where that can end.
+#[test]
+fn a_group_of_thousands_is_judged() {
+    let mut text =
+        "node_types: {t: {}}\nrelationships: {cloudify.relationships.contained_in: {}}\n\
+                    node_templates:\n"
+            .to_owned();
+    let count = 3000;
+    for at in 0..count {
+        let container = at.max(1) - 1;
+        let relationship = "relationships: [{type: cloudify.relationships.contained_in, target: ";
+        let inside =
+            if at % 2 == 1 { format!("{relationship}n{container}}}]") } else { String::new() };
+        writeln!(text, "  n{at}: {{type: t, {inside}}}").unwrap();
+    }
+    let members: Vec<_> = (0..count).map(|at| format!("n{at}")).collect();
+    let groups = |members: &[String]| {
+        format!(
+            "groups: {{g: {{members: [{}]}}}}\npolicies: {{p: {{type: cloudify.policies.scaling, \
+             targets: [g]}}}}\n",
+            members.join(", ")
+        )
+    };
+    let told = refused(&format!("{text}{}", groups(&members)));
+    assert!(told.contains("are in the group `g`, but are contained in nothing common"), "{told}");
+    let alone: Vec<_> = members.iter().step_by(2).cloned().collect();
+    assert_eq!(plan(&format!("{text}{}", groups(&alone))).0["groups"]["g"]["policies"], json!({}));
 }

@@ -70,7 +70,7 @@ fn compare(request: &Json, answer: &Json) -> Result<(), How> {
     compare::plans(plan.as_json(), expected).or_else(differs)?;
     let inputs = request["inputs"].as_object().cloned().unwrap_or_default();
     let request = Request { inputs, has_secret: Some(&|_| true), ..Request::default() };
-    match (prepare_deployment(&plan, request, &mut SeededIds::new(1)), answer.get("deployment")) {
+    match (prepare_deployment(plan, request, &mut SeededIds::new(1)), answer.get("deployment")) {
         (Ok(ours), Some(expected)) => compare::deployments(&ours, expected).or_else(differs),
         (Err(refusal), None) if theirs["type"] == refusal.kind.exception() => Ok(()),
         (Err(refusal), _) => differs(format!("refused: {refusal}, theirs: {theirs}")),

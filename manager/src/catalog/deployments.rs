@@ -35,7 +35,7 @@ pub(crate) async fn plan(
     let prepared = spawn_blocking(move || {
         let has_secret = |key: &str| secrets.contains(key);
         let request = Request { inputs, has_secret: Some(&has_secret), ..Request::default() };
-        prepare_deployment(&Plan(plan), request, &mut SeededIds::new(seed))
+        prepare_deployment(Plan(plan), request, &mut SeededIds::new(seed))
     });
     let prepared = prepared
         .await

@@ -19,7 +19,8 @@ impl Builder<'_> {
         let names = || tree.entries().map(|(name, _)| name);
         let needs = |name: &str| tree.get(name).map(needs).unwrap_or_default();
         let ordered = match order(names(), needs) {
-            Ok(ordered) => ordered,
+            Ok(ordered) if self.can_inherit(&ordered, tree, "data_types") => ordered,
+            Ok(_) => return Json::Object(plan),
             Err(cycle) => {
                 let place = tree.place_at([cycle[0].as_str()]);
                 let message = format!("data types build on each other: {}", cycle.join(" → "));

@@ -3,9 +3,9 @@
 //! Source: `dsl_parser/interfaces`.
 
 use indexmap::IndexMap;
-use serde_json::{Map as Object, Value as Json, json};
+use serde_json::{Map as Object, Value as Json};
 
-use super::{Builder, plugins::EXECUTORS, schema::Owner};
+use super::{Builder, object, plugins::EXECUTORS, schema::Owner};
 use crate::{
     Kind, Refusal, code, nearest,
     property::{self, Schema},
@@ -38,15 +38,15 @@ pub(super) enum Of {
 
 impl Operation {
     pub(super) fn to_json(&self) -> Json {
-        json!({
-            "implementation": self.implementation,
-            "inputs": self.inputs,
-            "executor": self.executor,
-            "max_retries": self.max_retries,
-            "retry_interval": self.retry_interval,
-            "timeout": self.timeout,
-            "timeout_recoverable": self.timeout_recoverable,
-        })
+        object([
+            ("implementation", Json::String(self.implementation.clone())),
+            ("inputs", Json::Object(self.inputs.clone())),
+            ("executor", self.executor.clone()),
+            ("max_retries", self.max_retries.clone()),
+            ("retry_interval", self.retry_interval.clone()),
+            ("timeout", self.timeout.clone()),
+            ("timeout_recoverable", self.timeout_recoverable.clone()),
+        ])
     }
 
     /// The operation of a type, with the defaults of its inputs.

@@ -8,6 +8,7 @@ use serde_json::{Map as Object, Value as Json, json};
 use super::{
     Builder,
     interfaces::{Interfaces, Operation},
+    object,
 };
 use crate::{Kind, Refusal, code, namespace, nearest};
 
@@ -154,7 +155,7 @@ impl Builder<'_> {
 
     fn describe(&self, operation: &Operation, name: &str, code: i32) -> Result<Json, Refusal> {
         if operation.implementation.is_empty() {
-            return Ok(described("", "", &Object::new(), &Json::Null, &Operation::default()));
+            return Ok(described("", "", Object::new(), &Json::Null, &Operation::default()));
         }
         let mapping = &operation.implementation;
         let of = Mapped { kind: "operation", name, inputs: &operation.inputs, code };
@@ -165,7 +166,7 @@ impl Builder<'_> {
                 } else {
                     &operation.executor
                 };
-                described(&plugin, &function, &operation.inputs, executor, operation)
+                described(&plugin, &function, operation.inputs.clone(), executor, operation)
             }
             Mapping::Script { plugin, input } => {
                 let mut inputs = operation.inputs.clone();
@@ -173,7 +174,7 @@ impl Builder<'_> {
                 let auto = Json::from("auto");
                 let executor =
                     if is_empty(&operation.executor) { &auto } else { &operation.executor };
-                described(&plugin, RUN, &inputs, executor, operation)
+                described(&plugin, RUN, inputs, executor, operation)
             }
         };
         let types: Object<String, Json> = operation
@@ -220,21 +221,22 @@ fn is_empty(executor: &Json) -> bool {
 fn described(
     plugin: &str,
     function: &str,
-    inputs: &Object<String, Json>,
+    inputs: Object<String, Json>,
     executor: &Json,
     operation: &Operation,
 ) -> Json {
-    json!({
-        "plugin": plugin,
-        "operation": function,
-        "executor": executor,
-        "inputs": inputs,
-        "has_intrinsic_functions": false,
-        "max_retries": operation.max_retries,
-        "retry_interval": operation.retry_interval,
-        "timeout": operation.timeout,
-        "timeout_recoverable": operation.timeout_recoverable,
-    })
+    let text = |text: &str| Json::String(text.to_owned());
+    object([
+        ("plugin", text(plugin)),
+        ("operation", text(function)),
+        ("executor", executor.clone()),
+        ("inputs", Json::Object(inputs)),
+        ("has_intrinsic_functions", Json::Bool(false)),
+        ("max_retries", operation.max_retries.clone()),
+        ("retry_interval", operation.retry_interval.clone()),
+        ("timeout", operation.timeout.clone()),
+        ("timeout_recoverable", operation.timeout_recoverable.clone()),
+    ])
 }
 
 /// Says whether a mapping is a URL: it begins with a scheme, as `urllib` sees it.

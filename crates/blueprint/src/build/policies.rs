@@ -2,7 +2,7 @@
 //!
 //! Source: `dsl_parser/elements/policies.py`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::{Map as Object, Value as Json, json};
@@ -186,33 +186,37 @@ fn check_relatives(
     groups: &Object<String, Json>,
     containers: &HashMap<&str, Vec<&str>>,
 ) -> Result<(), Refusal> {
-    let mut related: HashSet<(&str, &str)> = HashSet::new();
+    let mut groups_of: HashMap<&str, HashSet<&str>> = HashMap::new();
     let mut strangers = vec![];
     for (name, _) in groups {
-        let mut nodes = HashSet::new();
-        all_nodes(name, groups, containers, &mut nodes, 0);
-        let mut nodes: Vec<&str> = nodes.into_iter().collect();
-        nodes.sort_unstable();
-        for (at, one) in nodes.iter().enumerate() {
-            for two in &nodes[at + 1..] {
-                if are_related(&containers[one], &containers[two]) {
-                    related.insert((one, two));
-                } else {
-                    strangers.push((name, *one, *two));
-                }
+        let nodes = all_nodes(name, groups, containers);
+        for node in &nodes {
+            groups_of.entry(node).or_default().insert(name);
+        }
+        for (one, two) in strange_pairs(&nodes, containers) {
+            strangers.push((name, one, two));
+            if strangers.len() > MOST_STRANGERS {
+                return Err(not_related(name, one, two));
             }
         }
     }
+    let share = |one: &str, two: &str| {
+        let groups = groups_of.get(one).zip(groups_of.get(two));
+        groups.is_some_and(|(of_one, of_two)| !of_one.is_disjoint(of_two))
+    };
+    let mut related: HashSet<(&str, &str)> = HashSet::new();
     // A pair that is found to be related may relate another one.
     loop {
         let known = related.len();
         strangers.retain(|&(_, one, two)| {
-            let by = |from, to| {
-                containers[from].iter().any(|container| related.contains(&pair(container, to)))
+            let are = |one: &str, two: &str| {
+                related.contains(&pair(one, two))
+                    || share(one, two) && are_related(&containers[one], &containers[two])
             };
+            let by = |from, to| containers[from].iter().any(|container| are(container, to));
             let is_related = by(one, two) || by(two, one);
             if is_related {
-                related.insert((one, two));
+                related.insert(pair(one, two));
             }
             !is_related
         });
@@ -220,15 +224,49 @@ fn check_relatives(
             break;
         }
     }
-    match strangers.first() {
-        None => Ok(()),
-        Some((group, one, two)) => {
-            let message = format!(
-                "`{one}` and `{two}` are in the group `{group}`, but are contained in nothing common"
-            );
-            Err(Refusal::logic(code::NON_CONTAINED_MEMBERS, message))
+    strangers.first().map_or(Ok(()), |(group, one, two)| Err(not_related(group, one, two)))
+}
+
+/// How many pairs of strangers are judged: more are not related by chance.
+const MOST_STRANGERS: usize = 100_000;
+
+fn not_related(group: &str, one: &str, two: &str) -> Refusal {
+    let message = format!(
+        "`{one}` and `{two}` are in the group `{group}`, but are contained in nothing common"
+    );
+    Refusal::logic(code::NON_CONTAINED_MEMBERS, message)
+}
+
+/// The pairs of nodes that are not related; one more than are judged at the most.
+fn strange_pairs<'n>(
+    nodes: &[&'n str],
+    containers: &HashMap<&'n str, Vec<&'n str>>,
+) -> Vec<(&'n str, &'n str)> {
+    // The outermost container as a number, for groups of thousands, and whether it is the node.
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let ends: Vec<(usize, bool)> = nodes
+        .iter()
+        .map(|node| {
+            let next = numbers.len();
+            let outermost = containers[node].last().copied().unwrap_or(node);
+            (*numbers.entry(outermost).or_insert(next), outermost == *node)
+        })
+        .collect();
+    let mut strange = vec![];
+    if numbers.len() == 1 || ends.iter().all(|(_, is_outermost)| *is_outermost) {
+        return strange;
+    }
+    for (at, one) in ends.iter().enumerate() {
+        for (to, two) in ends.iter().enumerate().skip(at + 1) {
+            if one.0 != two.0 && !(one.1 && two.1) {
+                strange.push((nodes[at], nodes[to]));
+                if strange.len() > MOST_STRANGERS {
+                    return strange;
+                }
+            }
         }
     }
+    strange
 }
 
 /// Two names in their order.
@@ -238,27 +276,26 @@ fn pair<'n>(one: &'n str, two: &'n str) -> (&'n str, &'n str) {
 
 /// Compares two nodes by themselves and their containers, the innermost first.
 fn are_related(one: &[&str], two: &[&str]) -> bool {
-    one.len() == 1 && two.len() == 1
-        || one[1..].contains(&two[0])
-        || two[1..].contains(&one[0])
-        || one[1..].iter().any(|container| two[1..].contains(container))
+    one.len() == 1 && two.len() == 1 || one.last() == two.last()
 }
 
 /// The nodes of a group and of the groups in it.
 fn all_nodes<'g>(
-    group: &str,
+    group: &'g str,
     groups: &'g Object<String, Json>,
     containers: &HashMap<&'g str, Vec<&'g str>>,
-    nodes: &mut HashSet<&'g str>,
-    depth: usize,
-) {
-    for member in groups.get(group).into_iter().flat_map(members) {
-        if containers.contains_key(member) {
-            nodes.insert(member);
-        } else if depth < groups.len() {
-            all_nodes(member, groups, containers, nodes, depth + 1);
+) -> Vec<&'g str> {
+    let (mut nodes, mut seen, mut next) = (BTreeSet::new(), HashSet::new(), vec![group]);
+    while let Some(group) = next.pop() {
+        for member in groups.get(group).into_iter().flat_map(members) {
+            if containers.contains_key(member) {
+                nodes.insert(member);
+            } else if seen.insert(member) {
+                next.push(member);
+            }
         }
     }
+    nodes.into_iter().collect()
 }
 
 /// A node whose container is in the same group follows it, and need not be a member itself.

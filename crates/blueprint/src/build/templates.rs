@@ -6,11 +6,14 @@ use super::{
     Builder,
     interfaces::{self, Interfaces, Of},
     node_types::NodeTypes,
+    object,
     relationships::{RelationshipType, RelationshipTypes},
     scaling,
 };
 use crate::{
-    Refusal, code, nearest,
+    Refusal, code,
+    diagnostic::Place,
+    nearest,
     property::{self, Judge, Schema},
     tree::{Field, Tree},
 };
@@ -25,6 +28,22 @@ pub(super) struct Types<'t> {
     pub(super) relationships: &'t RelationshipTypes,
     /// The `node_templates` section.
     pub(super) templates: &'t Tree,
+}
+
+/// What a template's operations become.
+#[derive(Clone, Debug)]
+pub(crate) struct Implemented {
+    interfaces: Json,
+    operations: Json,
+}
+
+/// The interfaces of a template's type.
+struct OfType<'t> {
+    interfaces: &'t Interfaces,
+    /// Names them among all of the blueprint.
+    key: String,
+    /// The number of the fault when an operation runs nothing known.
+    code: i32,
 }
 
 // === impl Builder ===
@@ -48,21 +67,26 @@ impl Builder<'_> {
         let own =
             self.interfaces(tree.get("interfaces"), &format!("{path}.interfaces"), Of::Template);
         let what = format!("the node `{name}`");
-        let (interfaces, operations) =
-            self.implement(&node_type.interfaces, &own, code::NODE_OPERATION, field, &path, &what);
-        let mut node = json!({
-            "name": name,
-            "id": name,
-            "type": type_name,
-            "type_hierarchy": node_type.hierarchy,
-            "properties": properties,
-            "interfaces": interfaces::to_json(&interfaces),
-            "operations": operations,
-            "instances": tree.get("instances").map_or_else(|| json!({}), Tree::to_json),
-            "capabilities": { "scalable": { "properties": self.scalable(name, field, &path) } },
-        });
-        node["relationships"] = self.relationships(name, field, types, &path);
-        Some(node)
+        let of_type = OfType {
+            interfaces: &node_type.interfaces,
+            key: type_name.to_owned(),
+            code: code::NODE_OPERATION,
+        };
+        let Implemented { interfaces, operations } =
+            self.implement(&of_type, &own, (tree, field.key_place), &path, &what);
+        let scalable = object([("properties", self.scalable(name, field, &path))]);
+        Some(object([
+            ("name", json!(name)),
+            ("id", json!(name)),
+            ("type", json!(type_name)),
+            ("type_hierarchy", json!(node_type.hierarchy)),
+            ("properties", properties),
+            ("interfaces", interfaces),
+            ("operations", operations),
+            ("instances", tree.get("instances").map_or_else(|| json!({}), Tree::to_json)),
+            ("capabilities", object([("scalable", scalable)])),
+            ("relationships", self.relationships(name, field, types, &path)),
+        ]))
     }
 
     fn properties(&mut self, tree: &Tree, schema: &Schema, holder: &str, path: &str) -> Json {
@@ -81,28 +105,36 @@ impl Builder<'_> {
     /// Merges interfaces with those of the type and finds what their operations run.
     fn implement(
         &mut self,
-        of_type: &Interfaces,
+        of_type: &OfType<'_>,
         own: &Interfaces,
-        code: i32,
-        field: &Field,
+        template: (&Tree, Place),
         path: &str,
         what: &str,
-    ) -> (Interfaces, Json) {
+    ) -> Implemented {
+        if own.is_empty()
+            && let Some(known) = self.implemented.get(&of_type.key)
+        {
+            return known.clone();
+        }
         let mut faults = vec![];
-        let interfaces = interfaces::instantiate(of_type, own, &mut faults);
-        let operations = self.operations(&interfaces, code, &mut faults);
+        let interfaces = interfaces::instantiate(of_type.interfaces, own, &mut faults);
+        let operations = self.operations(&interfaces, of_type.code, &mut faults);
+        let made = Implemented { interfaces: interfaces::to_json(&interfaces), operations };
+        if own.is_empty() && faults.is_empty() {
+            self.implemented.insert(of_type.key.clone(), made.clone());
+        }
         for (name, mut refusal) in faults {
             // The operation stands in the template, or the type's is meant.
             let steps = name.rsplit_once('.').unwrap_or(("", &name));
-            let place = field
-                .value
+            let place = template
+                .0
                 .get("interfaces")
                 .filter(|interfaces| interfaces.get(steps.0).is_some())
-                .map_or(field.key_place, |interfaces| interfaces.place_at([steps.0, steps.1]));
+                .map_or(template.1, |interfaces| interfaces.place_at([steps.0, steps.1]));
             refusal.message = format!("in {what}, {}", refusal.message);
             self.report(place, path, refusal);
         }
-        (interfaces, operations)
+        made
     }
 
     fn scalable(&mut self, name: &str, field: &Field, path: &str) -> Json {
@@ -179,22 +211,25 @@ impl Builder<'_> {
         }
         let holder = format!("the relationship of `{node}` to `{target}`");
         let properties = self.properties(item, &of_type.properties, &holder, path);
-        let mut relationship = json!({
-            "type": type_name,
-            "target_id": target,
-            "type_hierarchy": of_type.hierarchy,
-            "properties": properties,
-        });
+        let mut relationship = object([
+            ("type", json!(type_name)),
+            ("target_id", json!(target)),
+            ("type_hierarchy", json!(of_type.hierarchy)),
+            ("properties", properties),
+        ]);
         for (side, interfaces) in
             [("source", &of_type.source_interfaces), ("target", &of_type.target_interfaces)]
         {
             let key = format!("{side}_interfaces");
             let own = self.interfaces(item.get(&key), &format!("{path}.{key}"), Of::Template);
-            let field = Field::new(item.clone());
-            let code = code::RELATIONSHIP_OPERATION;
-            let (made, operations) = self.implement(interfaces, &own, code, &field, path, &holder);
-            relationship[&key] = interfaces::to_json(&made);
-            relationship[&format!("{side}_operations")] = operations;
+            let of_type = OfType {
+                interfaces,
+                key: format!("{side} of {type_name}"),
+                code: code::RELATIONSHIP_OPERATION,
+            };
+            let made = self.implement(&of_type, &own, (item, item.place), path, &holder);
+            relationship[&key] = made.interfaces;
+            relationship[&format!("{side}_operations")] = made.operations;
         }
         Some((relationship, of_type.hierarchy.iter().any(|name| name == CONTAINED_IN)))
     }

@@ -128,6 +128,10 @@ impl Known {
 // === impl PlanTime ===
 
 impl Visit for PlanTime {
+    fn replaces(&self) -> bool {
+        true
+    }
+
     fn visit(&mut self, values: &mut Json, spot: &Spot) -> Result<bool, Refusal> {
         self.left = false;
         let node = spot.context.node.as_deref().filter(|_| spot.path.ends_with(".properties"));

@@ -10,6 +10,11 @@ use crate::Refusal;
 /// Sees one container of values (properties, inputs, an output) and may replace what it holds.
 /// Answers whether functions are left for run time.
 pub(crate) trait Visit {
+    /// Whether it replaces values: what it left is then visited again where it also stands.
+    fn replaces(&self) -> bool {
+        false
+    }
+
     fn visit(&mut self, values: &mut Json, spot: &Spot) -> Result<bool, Refusal>;
 }
 
@@ -65,16 +70,33 @@ fn operations(node: &mut Json, visitor: &mut dyn Visit) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// An operation that stands in the plan under two names is one: it is visited under the short
-/// name, and what that left under the full one.
 fn inputs(
     operations: Option<&mut Json>,
     spot: &Spot,
     visitor: &mut dyn Visit,
 ) -> Result<(), Refusal> {
     let Some(operations) = operations.and_then(Json::as_object_mut) else { return Ok(()) };
+    if visitor.replaces() {
+        return shared_inputs(operations, spot, visitor);
+    }
+    for (name, operation) in operations.iter_mut().filter(|(_, it)| may_have_functions(it)) {
+        if let Some(inputs) = operation.get_mut("inputs") {
+            visitor.visit(inputs, &spot.key(name).key("inputs"))?;
+        }
+    }
+    Ok(())
+}
+
+/// An operation that stands in the plan under two names is one: it is visited under the short
+/// name, and what that left under the full one.
+fn shared_inputs(
+    operations: &mut Map<String, Json>,
+    spot: &Spot,
+    visitor: &mut dyn Visit,
+) -> Result<(), Refusal> {
+    let names = operations.iter().filter(|(_, it)| may_have_functions(it)).map(|(name, _)| name);
     let names: Vec<(String, Option<String>)> =
-        operations.keys().map(|name| (name.clone(), short_of(name, operations))).collect();
+        names.map(|name| (name.clone(), short_of(name, operations))).collect();
     let (full, short): (Vec<_>, Vec<_>) = names.into_iter().partition(|(_, short)| short.is_some());
     for (name, shares) in short.into_iter().chain(full) {
         if let Some(short) = &shares {
@@ -90,6 +112,12 @@ fn inputs(
         }
     }
     Ok(())
+}
+
+/// Whether an input of an operation is more than a plain value. Most are not.
+fn may_have_functions(operation: &Json) -> bool {
+    let inputs = operation["inputs"].as_object();
+    inputs.is_some_and(|inputs| inputs.values().any(|value| value.is_object() || value.is_array()))
 }
 
 /// The short name of the operation that has this full one.

@@ -111,7 +111,7 @@ impl Case {
             ..Request::default()
         };
         let plan = Plan(self.0["plan"].clone());
-        let prepared = prepare_deployment(&plan, request, &mut SeededIds::new(1));
+        let prepared = prepare_deployment(plan, request, &mut SeededIds::new(1));
         match (self.0["ok"].as_bool().expect("a case says whether it is ok"), prepared) {
             (true, Ok(plan)) => compare::deployments(&plan, &self.0["result"]),
             (true, Err(refusal)) => Err(format!("refused: {refusal}")),

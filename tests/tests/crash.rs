@@ -3,7 +3,7 @@
 use fs_err as fs;
 use waggoner_testkit::{Site, eventually};
 
-use crate::fixtures::{assert_clear, holdings, script_blueprint, site_with_agent, tiny_wagon};
+use crate::fixtures::{holdings, script_blueprint, site_with_agent, tiny_wagon};
 
 #[test]
 fn what_was_acknowledged_outlives_the_manager() {
@@ -132,22 +132,31 @@ fn however_often_the_manager_is_killed_nothing_is_lost_and_nothing_happens_twice
 }
 
 #[test]
-fn an_agent_that_is_killed_leaves_an_honest_end() {
+fn an_operation_outlives_its_agents_daemon_and_runs_once() {
     let mut site = site_with_agent();
     let wag = site.wag();
-    let runs = site.folder().join("runs");
-    let script = format!("#!/bin/sh\nset -eu\necho $$ >> {runs}\nsleep 20\n");
+    let (runs, go) = (site.folder().join("runs"), site.folder().join("go"));
+    let script = format!(
+        "#!/bin/sh\nset -eu\necho $$ >> {runs}\necho before\n\
+         while [ ! -e {go} ]; do sleep 0.1; done\n\
+         echo meanwhile\nctx instance runtime-properties said 'all of it'\n"
+    );
     let blueprint = script_blueprint(&site, "orphaned", &script);
     site.deploy("orphaned", &blueprint, &[]);
     let execution = wag.start_execution("install", "orphaned");
     eventually("the operation to run", || fs::read_to_string(&runs));
     site.agent_daemon("host").kill();
+    fs::write(&go, "").unwrap();
     let address = site.address().to_owned();
     site.start_agent("host", None, &["--manager", &address]);
     site.await_link("host");
     let ended = wag.await_end(&execution);
-    assert_eq!(ended["status"], "failed", "{ended}");
-    let why = format!("error: {}", ended["error"].as_str().unwrap());
-    assert_clear(&why, &["app", "lost the operation while it ran", "not run again"]);
+    assert_eq!(ended["status"], "terminated", "{ended}");
     assert_eq!(fs::read_to_string(&runs).unwrap().lines().count(), 1);
+    let outputs = wag.json(&["deployments", "outputs", "orphaned"]);
+    assert_eq!(outputs["outputs"]["said"], "all of it", "{outputs}");
+    let messages = wag.messages("orphaned");
+    for line in ["<out> before", "<out> meanwhile"] {
+        assert_eq!(messages.iter().filter(|message| *message == line).count(), 1, "{messages:?}");
+    }
 }

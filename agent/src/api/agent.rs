@@ -116,8 +116,9 @@ impl AgentApi {
         Conversation::begin(Arc::clone(house), attempt, first).await
     }
 
+    /// Lists what the manager does not hold whole.
     fn attempts(&self) -> Vec<pb::Attempt> {
-        let attempts = self.house.attempts.list().into_iter();
+        let attempts = self.house.attempts.list().into_iter().filter(|one| !one.is_done());
         let message = attempts.map(|attempt| {
             let held = attempt.held();
             let state =

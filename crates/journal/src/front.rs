@@ -65,6 +65,9 @@ pub(crate) enum Stuck {
 /// How much is allocated beyond the reserve at a time: some ten calls for each segment.
 const STEPS: u64 = 8;
 
+/// The memory kept for what is gathered; a group takes little more, unless a frame of it is huge.
+const KEPT: usize = 1 << 20;
+
 /// How often a full disk is asked for room: each time, it may commit its own journal first.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -147,6 +150,7 @@ impl Front {
         let written = current.file.write(&current.buffer, current.written);
         let end = current.end();
         current.buffer.clear();
+        current.buffer.shrink_to(KEPT);
         match written {
             Ok(()) => current.written = end,
             Err(error) => {

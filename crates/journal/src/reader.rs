@@ -6,7 +6,7 @@ use bytes::Bytes;
 use camino::Utf8Path;
 use waggoner_types::AttemptId;
 
-use self::index::{Index, Spot};
+use self::index::{Index, Spot, Trail};
 use crate::{
     Place,
     disk::{Disk, Host},
@@ -92,6 +92,8 @@ impl Reader {
 
     /// The records after `after`, without a hole: at least one if there is one, then as many as fit
     /// into `most_bytes`, each counted with the 80 bytes it costs on the disk.
+    ///
+    /// Records that were written again behind the place are there once that is told.
     pub fn read(
         &mut self,
         attempt: AttemptId,
@@ -102,9 +104,9 @@ impl Reader {
         let mut room = most_bytes;
         let mut at = None;
         let mut sequence = after + 1;
-        while let Some(spot) = self.index.find(attempt, sequence) {
-            let from = follow(at, spot);
-            let search = self.search(attempt, sequence, Spot { offset: from, ..spot })?;
+        while let Some(trail) = self.index.find(attempt, sequence) {
+            let spot = trail.spot;
+            let search = self.search(attempt, sequence, follow(at, trail))?;
             let (header, offset) = match search {
                 Search::Found(header, offset) => (header, offset),
                 Search::Removed => {
@@ -131,11 +133,13 @@ impl Reader {
             let bytes = Bytes::copy_from_slice(payload);
             records.push(Stored { sequence, chain: header.chain, bytes });
             room = room.saturating_sub(cost);
-            at = Some(Spot { segment: spot.segment, offset: header.end(offset) });
+            let behind = Spot { offset: header.end(offset), ..spot };
+            at = Some(Trail { spot: behind, ..trail });
             sequence += 1;
         }
         if records.is_empty()
             && let Some(first) = self.index.first_after(attempt, sequence)
+            && !self.is_ahead(attempt, sequence)?
         {
             return Err(ReadError::Lost(sequence..=first - 1));
         }
@@ -176,14 +180,31 @@ impl Reader {
         let (_, walk) = self.open.as_mut().expect("it was just opened");
         walk.extend(end)?;
         walk.seek(from.offset);
-        while let Some(step) = walk.next()? {
-            let Step::Frame { header, offset, .. } = step else { continue };
-            let record = matches!(header.kind, Kind::Record | Kind::End);
-            if record && header.attempt == attempt && header.number == sequence {
-                return Ok(Search::Found(header, offset));
+        let found = find(walk, attempt, sequence)?;
+        Ok(found.map_or(Search::Spoilt, |(header, offset)| Search::Found(header, offset)))
+    }
+
+    /// Says whether a record is behind the place: it was written again there, and where it was
+    /// before is removed already.
+    fn is_ahead(&self, attempt: AttemptId, sequence: u64) -> io::Result<bool> {
+        let mut seen = Vec::new();
+        loop {
+            let segments = self.disk.segments()?;
+            // One that is removed meanwhile may have been written again into a new one.
+            if segments == seen {
+                return Ok(false);
             }
+            for segment in segments.iter().filter(|segment| **segment >= self.place.segment) {
+                let Some(mut walk) = self.walk(*segment, u64::MAX)? else { continue };
+                if *segment == self.place.segment {
+                    walk.seek(self.place.offset);
+                }
+                if find(&mut walk, attempt, sequence)?.is_some() {
+                    return Ok(true);
+                }
+            }
+            seen = segments;
         }
-        Ok(Search::Spoilt)
     }
 
     /// A way through a segment; `None` if it is not there any more.
@@ -196,10 +217,22 @@ impl Reader {
     }
 }
 
-/// Where to look on: behind the record before, if that is nearer.
-fn follow(at: Option<Spot>, spot: Spot) -> u64 {
-    match at {
-        Some(at) if at.segment == spot.segment => at.offset.max(spot.offset),
-        _ => spot.offset,
+/// Goes on to a record.
+fn find(walk: &mut Walk, attempt: AttemptId, sequence: u64) -> io::Result<Option<(Header, u64)>> {
+    while let Some(step) = walk.next()? {
+        let Step::Frame { header, offset, .. } = step else { continue };
+        let record = matches!(header.kind, Kind::Record | Kind::End);
+        if record && header.attempt == attempt && header.number == sequence {
+            return Ok(Some((header, offset)));
+        }
     }
+    Ok(None)
+}
+
+/// Where to look on: behind the record before, if that is nearer. What was written again may lie
+/// before it, and is then in another run.
+fn follow(at: Option<Trail>, trail: Trail) -> Spot {
+    let nearer = at.filter(|at| at.run == trail.run && at.spot.segment == trail.spot.segment);
+    let offset = nearer.map_or(0, |at| at.spot.offset).max(trail.spot.offset);
+    Spot { offset, ..trail.spot }
 }

@@ -108,10 +108,13 @@ impl File for HostFile {
     fn allocate(&self, size: u64) -> io::Result<()> {
         use rustix::io::Errno;
 
-        match rustix::fs::fallocate(self.0.file(), FallocateFlags::empty(), 0, size) {
-            Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.fill(size),
-            Err(error) => Err(error.into()),
+        loop {
+            match rustix::fs::fallocate(self.0.file(), FallocateFlags::empty(), 0, size) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return self.fill(size),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -11,6 +11,15 @@ pub(super) struct Spot {
     pub(super) offset: u64,
 }
 
+/// From where to look for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trail {
+    /// A place that the record is not before.
+    pub(super) spot: Spot,
+    /// The first record of its run, in which the next one lies behind it.
+    pub(super) run: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Index {
     /// The runs of an attempt, as they were met. Those met later may repeat earlier ones.
@@ -57,12 +66,12 @@ impl Index {
         self.thin();
     }
 
-    /// A place that the record is not before.
-    pub(super) fn find(&self, attempt: AttemptId, sequence: u64) -> Option<Spot> {
+    pub(super) fn find(&self, attempt: AttemptId, sequence: u64) -> Option<Trail> {
         let runs = self.attempts.get(&attempt)?;
         let run = runs.iter().rev().find(|run| (run.first..=run.last).contains(&sequence))?;
         let mark = run.marks.partition_point(|(marked, _)| *marked <= sequence).checked_sub(1)?;
-        Some(Spot { segment: run.segment, offset: run.marks[mark].1 })
+        let spot = Spot { segment: run.segment, offset: run.marks[mark].1 };
+        Some(Trail { spot, run: run.first })
     }
 
     /// The first record that is known behind `sequence`.

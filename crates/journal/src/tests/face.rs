@@ -1,6 +1,9 @@
 //! The face that other crates see, on a real disk.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use futures_util::future::join_all;
 use uuid::Uuid;
 use waggoner_types::AttemptId;
 
@@ -35,6 +38,63 @@ async fn what_is_written_is_read_by_another_and_survives_a_restart() {
     assert_eq!((known[0].last, known[0].chain), (written.sequence, written.chain));
     assert!(known[0].ended && !known[0].tombstone);
     assert_eq!(known[0].notes[&0], "start");
+}
+
+/// Many write, one reads and acknowledges, and the disk does not grow.
+#[tokio::test]
+async fn what_many_write_at_once_another_reads_in_order() {
+    const ATTEMPTS: u128 = 16;
+    const RECORDS: u64 = 200;
+
+    let directory = camino_tempfile::tempdir().unwrap();
+    let settings = Settings { segment: 64 << 10, reserve: 16 << 10, ..Settings::default() };
+    let (journal, _) = Journal::open(directory.path(), settings.clone()).unwrap();
+    let (writer, thread) = Writer::start(journal).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
+    let attempts: Vec<_> = (1..=ATTEMPTS).map(|id| AttemptId(Uuid::from_u128(id))).collect();
+
+    let writes = join_all(attempts.iter().map(|attempt| write_all(&writer, *attempt, RECORDS)));
+    let reads = read_all(reader, &writer, &attempts, RECORDS + 1);
+    tokio::join!(writes, reads);
+
+    let known = writer.snapshot().await.unwrap();
+    assert!(known.iter().all(|known| known.tombstone && known.last == RECORDS + 1));
+    drop(writer);
+    thread.join().unwrap();
+    let files = directory.path().read_dir_utf8().unwrap();
+    let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes < 8 * settings.segment, "{bytes} bytes are left");
+}
+
+async fn write_all(writer: &Writer, attempt: AttemptId, records: u64) {
+    writer.write(Write::Open { attempt, epoch: 1, note: Bytes::new() }, true).await.unwrap();
+    for number in 1..=records {
+        let bytes = Bytes::from(vec![u8::try_from(number % 251).unwrap(); 1000]);
+        let write = Write::Record { attempt, class: Class::Log, bytes };
+        let written = writer.write(write, number % 10 == 0).await.unwrap();
+        assert_eq!(written.sequence, number);
+    }
+    writer.write(Write::End { attempt, bytes: Bytes::new() }, true).await.unwrap();
+}
+
+async fn read_all(mut reader: Reader, writer: &Writer, attempts: &[AttemptId], last: u64) {
+    let mut place = writer.place();
+    let mut after: BTreeMap<_, _> = attempts.iter().map(|attempt| (*attempt, 0)).collect();
+    while !after.is_empty() {
+        place.changed().await.unwrap();
+        let upto = *place.borrow_and_update();
+        reader.advance(upto).unwrap();
+        for (attempt, after) in &mut after {
+            for record in reader.read(*attempt, *after, 20_000).unwrap() {
+                assert_eq!(record.sequence, *after + 1);
+                *after = record.sequence;
+                let expected = u8::try_from(record.sequence % 251).unwrap();
+                assert!(record.bytes.iter().all(|byte| *byte == expected));
+            }
+            writer.write(Write::Ack { attempt: *attempt, upto: *after }, false).await.unwrap();
+        }
+        after.retain(|_, after| *after < last);
+    }
 }
 
 #[test]

@@ -53,9 +53,9 @@ async fn what_many_write_at_once_another_reads_in_order() {
     let reader = Reader::open(directory.path()).unwrap();
     let attempts: Vec<_> = (1..=ATTEMPTS).map(|id| AttemptId(Uuid::from_u128(id))).collect();
 
-    let writes = join_all(attempts.iter().map(|attempt| write_all(&writer, *attempt, RECORDS)));
+    let all = join_all(attempts.iter().map(|attempt| write_all(&writer, *attempt, RECORDS)));
     let reads = read_all(reader, &writer, &attempts, RECORDS + 1);
-    tokio::join!(writes, reads);
+    tokio::join!(all, reads);
 
     let known = writer.snapshot().await.unwrap();
     assert!(known.iter().all(|known| known.tombstone && known.last == RECORDS + 1));

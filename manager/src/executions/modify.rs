@@ -10,7 +10,7 @@ use waggoner_store::{
     instance::NodeInstance,
     reshape::{NewPlan, Reshape},
 };
-use waggoner_types::plan::{self, InstanceRelationship};
+use waggoner_types::plan::{self, InstanceRelationship, InstanceState};
 use waggoner_wire::{Reason, Refused};
 
 use super::{Stage, kept::Kept, shapes};
@@ -45,7 +45,7 @@ pub(super) async fn scale(
     mut instances: Vec<NodeInstance>,
     request: &ModificationRequest,
 ) -> Result<Made, Refused> {
-    let aborted = abort(home, stage, request.abort_started).await?;
+    let aborted = abort(home, stage, &instances, request.abort_started).await?;
     apply(&aborted, &mut instances);
     let mut modified = Map::new();
     modified.insert(
@@ -76,8 +76,13 @@ pub(super) async fn scale(
     Ok(made)
 }
 
-/// What has to be taken back first: a modification that is open.
-async fn abort(home: &Home, stage: &Stage, abort_started: bool) -> Result<Reshape, Refused> {
+/// What has to be taken back first: a modification that is open. What lives of it is not forgotten.
+async fn abort(
+    home: &Home,
+    stage: &Stage,
+    instances: &[NodeInstance],
+    abort_started: bool,
+) -> Result<Reshape, Refused> {
     let scene = &stage.scene;
     let shape = home.store.deployment_shape(scene.tenant.clone(), scene.deployment.clone()).await;
     let Some(execution) = shape.map_err(refused)?.reshaped_by else {
@@ -92,7 +97,24 @@ async fn abort(home: &Home, stage: &Stage, abort_started: bool) -> Result<Reshap
         );
         return Err(Refused::new(Reason::WorkflowUnavailable, why));
     }
-    Ok(Kept::load(home, execution).await?.roll_back.unwrap_or_default())
+    let aborted = Kept::load(home, execution).await?.roll_back.unwrap_or_default();
+    let lives = |one: &&NodeInstance| {
+        aborted.remove.contains(&one.id)
+            && !matches!(one.state, InstanceState::Uninitialized | InstanceState::Deleted)
+    };
+    let alive: Vec<&str> = instances.iter().filter(lives).map(|one| one.id.as_str()).collect();
+    if alive.is_empty() {
+        return Ok(aborted);
+    }
+    let why = format!(
+        "failed to start workflow `{}`: the modification of deployment `{}` by execution \
+         `{execution}` cannot be taken back while what it added lives: `{}`; uninstall that first \
+         with the parameter `node_instance_ids`, or resume that execution",
+        scene.workflow,
+        scene.deployment,
+        alive.join("`, `")
+    );
+    Err(Refused::new(Reason::WorkflowUnavailable, why))
 }
 
 /// Works out how the instances of a deployment differ from what nodes, groups and what is

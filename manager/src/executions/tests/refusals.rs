@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use waggoner_engine::Resume;
 use waggoner_store::Deletion;
-use waggoner_types::{CancelMode, ExecutionId, ExecutionStatus};
+use waggoner_types::{CancelMode, ExecutionId, ExecutionStatus, plan::InstanceState};
 use waggoner_wire::{Reason, Refused};
 
 use super::{Disk, Host, Memory, deployment, goes_well, nothing_starts, tenant};
@@ -184,4 +184,21 @@ async fn what_has_succeeded_or_stands_on_another_shape_is_not_resumed() {
     let id = open.id.to_string();
     let names = &[id.as_str(), "`d`", "still open", "`abort_started`"];
     assert_refused("a second modification", answer, Reason::WorkflowUnavailable, names);
+
+    let mut abort = asked("scale", &by);
+    abort.parameters.insert("abort_started".to_owned(), json!(true));
+    let answer = start(&home, abort.clone()).await;
+    let names = &[id.as_str(), "`d`", "lives: `", "`node_instance_ids`"];
+    assert_refused("what lives is not forgotten", answer, Reason::WorkflowUnavailable, names);
+    let all = home.store.all_node_instances(tenant(), deployment()).await.unwrap();
+    let added = all.iter().filter(|one| one.state != InstanceState::Started);
+    let added: Vec<&str> = added.map(|one| one.id.as_str()).collect();
+    let uninstall = asked("uninstall", &json!({ "node_instance_ids": added }));
+    start(&home, uninstall).await.unwrap();
+    home.tasks.join().await;
+    start(&home, abort).await.unwrap();
+    home.tasks.join().await;
+    let now = home.store.all_node_instances(tenant(), deployment()).await.unwrap();
+    assert_eq!(now.len(), all.len(), "as many came as were taken back");
+    assert!(added.iter().all(|gone| now.iter().all(|one| one.id != *gone)));
 }

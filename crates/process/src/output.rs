@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustix::io::ioctl_fionread;
+use rustix::{io::ioctl_fionread, pipe::fcntl_setpipe_size};
 use tokio::{
     net::unix::pipe,
     time::{Instant, sleep_until},
@@ -62,8 +62,12 @@ struct Stream {
     cut: bool,
 }
 
-/// The most bytes in a chunk: a pipe's own capacity.
+/// The most bytes in a chunk.
 const CHUNK: usize = 64 * 1024;
+
+/// How much a child may write while nobody reads: a few chunks, so that it goes on while one of them
+/// is carried away.
+const PIPE: usize = 4 * CHUNK;
 
 /// The first size of a buffer. Most operations write less.
 const SMALL: usize = 4 * 1024;
@@ -150,6 +154,8 @@ impl Output {
 
 impl Stream {
     fn new(source: Source, pipe: pipe::Receiver) -> Self {
+        // A user's pipes may have reached their limit: then it stays as large as it is.
+        _ = fcntl_setpipe_size(&pipe, PIPE);
         let (buffer, filled, left) = (Vec::new(), 0, usize::MAX);
         Self { source, pipe: Some(pipe), buffer, filled, since: None, left, cut: false }
     }

@@ -160,10 +160,8 @@ async fn run(supervisor: &Supervisor, waiting: &mpsc::Sender<Waiting>, spawn: &S
     let attempt = AttemptId(uuid::Uuid::now_v7());
     let (ended_tx, ended) = oneshot::channel();
     waiting.send((attempt, ended_tx)).await.expect("somebody listens");
-    let open = supervisor.open(attempt, 1, vec![0; 2048]);
-    let (opened, started) = tokio::join!(open, supervisor.spawn(attempt, spawn));
-    opened.expect("it is opened");
-    started.expect("it starts");
+    let started = supervisor.open_and_spawn(attempt, 1, vec![0; 2048], spawn).await;
+    started.expect("it is opened and starts");
     ended.await.expect("it ends");
     let outcome = Outcome { result: Ok(serde_json::Value::Null), exit: Some(Exit::Code(0)) };
     let (time, body) = (jiff::Timestamp::now(), Body::Outcome(outcome));

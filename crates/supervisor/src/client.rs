@@ -27,7 +27,7 @@ mod wires;
 
 pub use launch::{ConnectError, Launch};
 
-use wires::Pending;
+use wires::{Expected, Pending};
 
 /// A connection to the supervisor. Cheap to clone; dropping the last one closes it.
 ///
@@ -83,28 +83,32 @@ impl Supervisor {
         start: impl Into<Bytes>,
     ) -> Result<Opened, CallError> {
         let (attempt_id, start) = (attempt.to_string(), start.into().into());
-        match self.call(Ask::Open(pb::Open { attempt_id, epoch, start })).await {
-            Ok(_) => Ok(Opened::New),
-            Err(CallError::Refused(Refused { refusal: Refusal::Known { epoch }, .. })) => {
-                Ok(Opened::Known { epoch })
-            }
-            Err(error) => Err(error),
-        }
+        opened(self.call(Ask::Open(pb::Open { attempt_id, epoch, start })).await)
+    }
+
+    /// Opens an attempt and starts its process, as [`Supervisor::open`] and
+    /// [`Supervisor::spawn`] do one after the other, but with one way to the disk for both.
+    pub async fn open_and_spawn(
+        &self,
+        attempt: AttemptId,
+        epoch: u64,
+        start: impl Into<Bytes>,
+        spawn: &Spawn,
+    ) -> Result<(Opened, i32), CallError> {
+        let (attempt_id, start) = (attempt.to_string(), start.into().into());
+        let open = self.ask(Ask::Open(pb::Open { attempt_id, epoch, start })).await?;
+        let spawn = self.ask(Ask::Spawn(to_spawn(attempt, spawn))).await?;
+        let (open, spawn) = (answered(open).await, answered(spawn).await);
+        Ok((opened(open)?, started(spawn)?))
     }
 
     /// Starts the process of an attempt, and returns its id. Asked again, it answers the same and
     /// starts nothing.
     ///
-    /// May be asked for together with [`Supervisor::open`], in that order (`tokio::join!`): both
-    /// then take one way to the disk.
-    ///
     /// A record tells that it was started. [`Refusal::NotStarted`] says why it was not:
     /// nothing runs then, and another may be started.
     pub async fn spawn(&self, attempt: AttemptId, spawn: &Spawn) -> Result<i32, CallError> {
-        match self.call(Ask::Spawn(to_spawn(attempt, spawn))).await? {
-            Answer::Spawned(pb::Spawned { pid }) => Ok(pid.cast_signed()),
-            other => Err(strange(&other)),
-        }
+        started(self.call(Ask::Spawn(to_spawn(attempt, spawn))).await)
     }
 
     /// Appends a record, given without sequence and chain. Waits while the disk is full.
@@ -236,13 +240,15 @@ impl Supervisor {
     }
 
     async fn call(&self, ask: Ask) -> Result<Answer, CallError> {
+        answered(self.ask(ask).await?).await
+    }
+
+    /// Asks, in the order of the calls; the answer will come.
+    async fn ask(&self, ask: Ask) -> Result<Expected<'_>, CallError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let answer = self.shared.pending.expect(id).ok_or(CallError::Lost)?;
         self.write(id, ask).await?;
-        match answer.await.ok_or(CallError::Lost)? {
-            Answer::Refused(refused) => Err(Refused::from_message(refused).into()),
-            answer => Ok(answer),
-        }
+        Ok(answer)
     }
 
     async fn write(&self, request_id: u64, ask: Ask) -> Result<(), CallError> {
@@ -275,6 +281,30 @@ impl Events {
     /// Returns the next event; `None` once the connection is lost. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
         self.news.next().await
+    }
+}
+
+async fn answered(answer: Expected<'_>) -> Result<Answer, CallError> {
+    match answer.await.ok_or(CallError::Lost)? {
+        Answer::Refused(refused) => Err(Refused::from_message(refused).into()),
+        answer => Ok(answer),
+    }
+}
+
+fn opened(answer: Result<Answer, CallError>) -> Result<Opened, CallError> {
+    match answer {
+        Ok(_) => Ok(Opened::New),
+        Err(CallError::Refused(Refused { refusal: Refusal::Known { epoch }, .. })) => {
+            Ok(Opened::Known { epoch })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn started(answer: Result<Answer, CallError>) -> Result<i32, CallError> {
+    match answer? {
+        Answer::Spawned(pb::Spawned { pid }) => Ok(pid.cast_signed()),
+        other => Err(strange(&other)),
     }
 }
 

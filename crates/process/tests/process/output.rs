@@ -50,7 +50,7 @@ async fn a_reader_that_stops_holds_the_child_and_loses_nothing() {
     let (child, mut output) =
         shell("head -c 1000000 /dev/zero; echo done >&2").start().await.unwrap();
     let first = output.next().await.unwrap();
-    // The pipe holds a fifteenth of what is to come, so the child cannot end before it is read.
+    // The pipe holds a quarter of what is to come, so the child cannot end before it is read.
     assert_eq!((first.source, child.exit()), (Source::Stdout, None));
     let (stdout, stderr) = read(&mut output).await;
     assert_eq!((first.bytes.len() + stdout.len(), stderr.as_slice()), (1_000_000, &b"done\n"[..]));

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use waggoner_supervisor::{
-    CallError, ConnectError, Greeting, Home, Launch, Leave, Process, Refusal, Supervisor,
+    CallError, ConnectError, Greeting, Home, Launch, Leave, Opened, Process, Refusal, Supervisor,
 };
 use waggoner_types::{AttemptId, Exit, OutputStream};
 
@@ -218,10 +218,10 @@ async fn an_attempt_may_be_opened_and_started_in_one_go() {
     let mut site = Site::new();
     let mut met = site.meet().await;
     let (attempt, spawn) = (new_id(), shell("exit 3"));
-    let open = met.supervisor.open(attempt, 1, "");
-    let (opened, pid) = tokio::join!(open, met.supervisor.spawn(attempt, &spawn));
-    opened.unwrap();
-    assert!(pid.unwrap() > 0);
+    let (opened, pid) = met.supervisor.open_and_spawn(attempt, 1, "", &spawn).await.unwrap();
+    assert_eq!(opened, Opened::New);
+    let again = met.supervisor.open_and_spawn(attempt, 2, "", &spawn).await.unwrap();
+    assert_eq!(again, (Opened::Known { epoch: 1 }, pid));
     assert_eq!(met.end(attempt).await.exit, Exit::Code(3));
     let stale = met.supervisor.open(attempt, 0, "");
     let refused = stale.await.unwrap_err();

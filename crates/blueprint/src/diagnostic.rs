@@ -89,6 +89,11 @@ impl Findings {
         u16::try_from(self.files.len() - 1).unwrap_or(u16::MAX)
     }
 
+    /// How many bytes all texts have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.files.iter().map(|(_, text)| text.len()).sum()
+    }
+
     pub(crate) fn report(&mut self, place: Place, path: &str, refusal: Refusal) {
         self.report_with_hint(place, path, refusal, None);
     }

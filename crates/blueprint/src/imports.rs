@@ -38,6 +38,9 @@ const MOST_IMPORTS: usize = 500;
 /// How deep imported blueprints may import blueprints.
 const MOST_BLUEPRINTS: usize = 16;
 
+/// How many bytes a blueprint and all it imports may have.
+const MOST_BYTES: usize = 16 << 20;
+
 /// A blueprint whose imports are merged in, its names prefixed.
 pub(crate) struct Merged {
     pub(crate) tree: Tree,
@@ -89,6 +92,12 @@ impl Run<'_> {
     fn read(&mut self, text: &str, location: &str) -> Result<Tree, Fault> {
         let file = self.findings.add_file(location, text);
         let at = |mark| Place { file, mark: Some(mark) };
+        if self.findings.bytes() > MOST_BYTES {
+            let message =
+                format!("the blueprint and its imports have more than {MOST_BYTES} bytes");
+            let refusal = Refusal::format(message).coded(code::YAML);
+            return Err((Place { file, mark: None }, String::new(), refusal));
+        }
         let node = waggoner_yaml::parse(text, self.options.budget).map_err(|error| {
             let refusal = Refusal::format(format!("not YAML: {}", error.message)).coded(code::YAML);
             (at(error.mark), String::new(), refusal)

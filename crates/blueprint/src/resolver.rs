@@ -11,7 +11,8 @@ pub enum Location {
     Url(String),
     /// An uploaded plugin's YAML.
     Plugin(PluginImport),
-    /// An uploaded blueprint's main file.
+    /// An uploaded blueprint's main file, by the blueprint's id; or, as `ID/PATH`, a file that this
+    /// or another of its files imports, relative to the main file's folder.
     Blueprint(String),
     /// A file of the manager's (`cloudify/types/types_1_3.yaml`).
     Resource(String),

@@ -140,3 +140,55 @@ fn an_imported_blueprint_brings_its_own_imports_under_its_namespace() {
     assert_eq!(plan["imported_blueprints"], json!(["base"]));
     assert_eq!(plan["namespaces_mapping"], json!({"ns": "base"}));
 }
+
+#[test]
+fn a_file_that_imports_itself_under_ever_longer_namespaces_is_refused() {
+    let main = "tosca_definitions_version: cloudify_dsl_1_4\nimports: [ns--main.yaml]\n";
+    let texts = Texts::of(&[("deploy/main.yaml", main)]);
+    let blueprint = Blueprint { text: main, location: "deploy/main.yaml" };
+    let found = parse(blueprint, &texts, &Options::default()).unwrap_err();
+    assert_eq!(
+        found.0[0].message,
+        "the namespace `ns` is one of more than 16 in each other: does a file import itself?"
+    );
+    assert!(texts.asked.borrow().len() < 20);
+}
+
+#[test]
+fn an_imported_blueprint_finds_its_own_files_and_not_those_beside_the_importing_one() {
+    let texts = Texts::of(&[
+        (
+            "blueprint:lib",
+            "tosca_definitions_version: cloudify_dsl_1_4\nimports: [types/own.yaml]\n",
+        ),
+        ("blueprint:lib/types/own.yaml", "imports: [more.yaml]\nnode_types: {own: {}}\n"),
+        ("blueprint:lib/types/more.yaml", "node_types: {more: {}}\n"),
+        ("types/own.yaml", "node_types: {foreign: {}}\n"),
+    ]);
+    let plan = texts.plan(
+        "1_4",
+        "imports: ['ns--blueprint:lib']\nnode_templates: {n: {type: ns--more}, m: {type: ns--own}}\n",
+    );
+    assert_eq!(plan["nodes"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn imports_of_many_megabytes_are_refused() {
+    struct Endless(String);
+    impl Resolver for Endless {
+        fn fetch(&self, _: &Location, _: &str) -> Result<Option<Fetched>, FetchError> {
+            Ok(Some(Fetched { text: self.0.clone(), plugin: None }))
+        }
+
+        fn has_file(&self, _: &str) -> bool {
+            false
+        }
+    }
+    let imports: Vec<_> = (0..40).map(|at| format!("part{at}.yaml")).collect();
+    let main =
+        format!("tosca_definitions_version: cloudify_dsl_1_4\nimports: [{}]\n", imports.join(", "));
+    let blueprint = Blueprint { text: &main, location: "main.yaml" };
+    let texts = Endless(format!("dsl_definitions: {{long: '{}'}}\n", "x".repeat(1 << 20)));
+    let found = parse(blueprint, &texts, &Options::default()).unwrap_err();
+    assert_eq!(found.0[0].message, "the blueprint and its imports have more than 16777216 bytes");
+}

@@ -1,6 +1,6 @@
-//! Brings a blueprint's imports: its own files, and the plugins of its tenant.
+//! Brings a blueprint's imports: its own files, and the plugins and blueprints of its tenant.
 //!
-//! Nothing else is brought: no URL, and no file of this host beside the blueprint's own.
+//! Nothing else is brought: no URL, and no file of this host beside the blueprints' own.
 
 use std::{
     collections::HashSet,
@@ -12,13 +12,18 @@ use std::{
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use waggoner_blueprint::{FetchError, Fetched, Location, PluginImport, Resolver};
 use waggoner_store::{Store, plugin::Plugin};
 use waggoner_types::{Chain, PluginId, TenantName};
 use waggoner_wagon::{Requirement, choose_import};
 
+use self::uploaded::Uploaded;
 use crate::catalog::plugins::Candidate;
+
+mod schedule;
+mod uploaded;
 
 /// The largest text that is brought, in bytes: plugin.yaml files have a megabyte at times.
 const LARGEST: u64 = 8 << 20;
@@ -31,6 +36,8 @@ pub(crate) struct Imports {
     /// The directory of the blueprint's files.
     files: Utf8PathBuf,
     runtime: Handle,
+    /// The blueprints whose files were brought.
+    uploaded: Mutex<Uploaded>,
     /// The plugins that were brought.
     used: Mutex<HashSet<PluginId>>,
     /// Whether a plugin was asked for that is not there.
@@ -46,6 +53,7 @@ impl Imports {
             tenant,
             files,
             runtime: Handle::current(),
+            uploaded: Mutex::default(),
             used: Mutex::default(),
             misses: AtomicBool::new(false),
         }
@@ -69,19 +77,14 @@ impl Imports {
         used
     }
 
+    fn blueprint(&self, asked: &str) -> Result<Option<Fetched>, FetchError> {
+        let mut uploaded = self.uploaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let path = uploaded.path(&self.store, &self.runtime, &self.tenant, asked)?;
+        path.map_or(Ok(None), |path| text(&path))
+    }
+
     fn file(&self, path: &str) -> Result<Option<Fetched>, FetchError> {
-        let Some(path) = beneath(&self.files, path) else { return Ok(None) };
-        let Ok(found) = fs::metadata(&path) else { return Ok(None) };
-        if !found.is_file() {
-            return Ok(None);
-        }
-        if found.len() > LARGEST {
-            return Err(FetchError(format!("it has more than {LARGEST} bytes")));
-        }
-        let text = fs::read(&path).map_err(|error| FetchError(error.to_string()))?;
-        let text = String::from_utf8(text)
-            .map_err(|_| FetchError("it is not text in UTF-8".to_owned()))?;
-        Ok(Some(Fetched { text, plugin: None }))
+        beneath(&self.files, path).map_or(Ok(None), |path| text(&path))
     }
 
     fn plugin(&self, import: &PluginImport, dsl: &str) -> Result<Option<Fetched>, FetchError> {
@@ -119,15 +122,32 @@ impl Resolver for Imports {
                 "this manager fetches nothing from outside: put the file beside the blueprint"
                     .to_owned(),
             )),
-            Location::Blueprint(_) => Err(FetchError(
-                "importing another blueprint is not possible on this manager yet".to_owned(),
-            )),
+            Location::Blueprint(asked) => self.blueprint(asked),
         }
     }
 
     fn has_file(&self, path: &str) -> bool {
         beneath(&self.files, path).is_some_and(|path| path.is_file())
     }
+
+    fn to_utc(&self, time: &str, timezone: Option<&str>) -> Option<String> {
+        schedule::to_utc(time, timezone, Timestamp::now())
+    }
+}
+
+/// Reads a text; nothing where there is no file.
+fn text(path: &Utf8Path) -> Result<Option<Fetched>, FetchError> {
+    let Ok(found) = fs::metadata(path) else { return Ok(None) };
+    if !found.is_file() {
+        return Ok(None);
+    }
+    if found.len() > LARGEST {
+        return Err(FetchError(format!("it has more than {LARGEST} bytes")));
+    }
+    let text = fs::read(path).map_err(|error| FetchError(error.to_string()))?;
+    let text =
+        String::from_utf8(text).map_err(|_| FetchError("it is not text in UTF-8".to_owned()))?;
+    Ok(Some(Fetched { text, plugin: None }))
 }
 
 /// Returns where a relative path lies below a folder; nothing for one that leads out of it.

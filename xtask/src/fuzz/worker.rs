@@ -19,7 +19,7 @@ const ROOM: u32 = 256 << 10;
 const TIME: Duration = Duration::from_secs(1);
 
 /// The time that passes until a worker is given up, however little it worked.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) struct Worker {
     child: Child,

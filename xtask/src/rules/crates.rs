@@ -67,3 +67,39 @@ fn unsafe_lives_in_one_crate() {
         }
     }
 }
+
+/// What the crates that do no IO may depend on: none of these opens a file or a socket, or reads a
+/// clock.
+const PURE: [&str; 8] = [
+    "indexmap",
+    "pep440_rs",
+    "regex",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "waggoner-blueprint",
+    "waggoner-yaml",
+];
+
+#[test]
+fn the_language_of_blueprints_does_no_io_and_reads_no_clock() {
+    let ways =
+        ["std::fs", "std::net", "std::env", "std::process", "std::time", "SystemTime", "Instant::"];
+    let mut wrong = vec![];
+    for package in workspace() {
+        if !["waggoner-blueprint", "waggoner-yaml"].contains(&package.name.as_str()) {
+            continue;
+        }
+        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
+            if !PURE.contains(&dependency.name.as_str()) {
+                wrong.push(format!("{} -> {}", package.name, dependency.name));
+            }
+        }
+        let root = package.manifest_path.parent().unwrap().join("src");
+        for (path, text) in super::sources::files_in(&root, "rs") {
+            let way = ways.iter().find(|way| text.contains(**way));
+            wrong.extend(way.map(|way| format!("{path} uses {way}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -32,6 +32,10 @@ pub(super) enum Found {
 /// Which texts are there already, and whether they are Cloudify's own types.
 type Seen = IndexMap<(String, Option<Rc<str>>), bool>;
 
+/// How many namespaces may be in each other. A file that imports itself with one makes them
+/// without end.
+const MOST_NAMESPACES: usize = 16;
+
 // === impl Run ===
 
 impl Run<'_> {
@@ -56,7 +60,7 @@ impl Run<'_> {
                 check(*is_core)?;
                 return Ok(Found::Again);
             }
-            if let Location::Blueprint(id) = &candidate {
+            if let Some(id) = blueprint_of(&candidate) {
                 remember(blueprints, namespace.as_deref(), id)
                     .map_err(|refusal| statement.fault(refusal))?;
             }
@@ -89,7 +93,9 @@ impl Run<'_> {
     /// An imported blueprint brings its own imports; anything else is one text.
     fn read_import(&mut self, location: &Location, fetched: &Fetched) -> Result<Tree, Fault> {
         let name = location.to_string();
-        let Location::Blueprint(_) = location else { return self.read(&fetched.text, &name) };
+        if blueprint_of(location).is_none() {
+            return self.read(&fetched.text, &name);
+        }
         if self.depth >= MOST_BLUEPRINTS {
             let message = format!("blueprints import each other more than {MOST_BLUEPRINTS} deep");
             let file = self.findings.add_file(&name, &fetched.text);
@@ -160,6 +166,14 @@ fn candidates(
     places
 }
 
+/// The id of the blueprint that is imported whole; nothing for a file of one.
+fn blueprint_of(location: &Location) -> Option<&str> {
+    match location {
+        Location::Blueprint(id) if !id.contains('/') => Some(id),
+        _ => None,
+    }
+}
+
 /// The path as the importing file means it.
 fn beside(parent: &str, path: &str) -> Location {
     let folder = parent.rfind('/').map_or("", |slash| &parent[..=slash]);
@@ -168,6 +182,10 @@ fn beside(parent: &str, path: &str) -> Location {
         Location::Resource(from) => {
             let folder = from.rfind('/').map_or("", |slash| &from[..=slash]);
             Location::Resource(format!("{folder}{path}"))
+        }
+        Location::Blueprint(from) => {
+            let folder = from.rfind('/').map_or(from.as_str(), |slash| &from[..slash]);
+            Location::Blueprint(format!("{folder}/{path}"))
         }
         _ => Location::File(format!("{folder}{path}")),
     }
@@ -180,6 +198,13 @@ fn joined(parent: &Parent, given: Option<&str>) -> Result<Option<Rc<str>>, Refus
         return Err(Refusal::logic(code::INVALID_NAMESPACE, message));
     }
     Ok(Some(match &parent.namespace {
+        Some(outer) if outer.matches(namespace::DELIMITER).count() + 1 >= MOST_NAMESPACES => {
+            let message = format!(
+                "the namespace `{given}` is one of more than {MOST_NAMESPACES} in each other: does \
+                 a file import itself?"
+            );
+            return Err(Refusal::logic(code::CYCLE, message));
+        }
         Some(outer) => namespace::prefix(outer, given).into(),
         None => given.into(),
     }))

@@ -131,9 +131,7 @@ impl Thread {
     /// Says whether there is more to tidy.
     fn tidy(&mut self) -> bool {
         let tidied = self.journal.tidy();
-        self.place.send_if_modified(|place| {
-            std::mem::replace(place, self.journal.place()) != self.journal.place()
-        });
+        self.publish();
         match tidied {
             Ok(more) => {
                 self.untidy = false;
@@ -152,7 +150,7 @@ impl Thread {
         let Group { writes, answers, syncs, snapshots, durable, bytes: _ } = group;
         let written = self.journal.apply(writes);
         let synced = if durable { self.sync() } else { Ok(()) };
-        self.place.send_replace(self.journal.place());
+        self.publish();
         for (answer, written) in answers.into_iter().zip(written) {
             answer.send(written.and_then(|written| synced.clone().map(|()| written))).ok();
         }
@@ -166,10 +164,18 @@ impl Thread {
     }
 
     fn sync(&mut self) -> Result<(), Refused> {
+        let broken = self.journal.is_broken();
         self.journal.sync().map_err(|failure| {
-            error!(error = &failure as &dyn Error, "failed to sync the journal");
+            if !broken {
+                error!(error = &failure as &dyn Error, "failed to sync the journal");
+            }
             Refused::Io(Arc::new(failure))
         })
+    }
+
+    fn publish(&self) {
+        let place = self.journal.place();
+        self.place.send_if_modified(|known| std::mem::replace(known, place) != place);
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) 
     let span = info_span!("operation", attempt = %attempt.id);
     let outcome = conduct(&house, &attempt, start).instrument(span).await;
     attempt.end(outcome).await;
+    place::clear(&house, attempt.id).await;
 }
 
 async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome {

@@ -92,14 +92,9 @@ impl Place {
         Ok(Self { folder: directory, api, socket, _admission: admission, env })
     }
 
-    /// Clears the place: the operation has ended.
-    pub(crate) async fn leave(self) {
+    /// Closes the place: the operation's process has ended.
+    pub(crate) fn leave(self) {
         self.socket.close();
-        let path = self.folder;
-        let cleared = spawn_blocking(move || remove(&path)).await;
-        if let Ok(Err(error)) = cleared {
-            warn!(%error, "an operation's directory cannot be removed");
-        }
     }
 
     /// The environment that every operation gets (`cloudify_agent/worker.py`,
@@ -126,6 +121,16 @@ impl Place {
     /// Where the process reaches the agent.
     pub(crate) fn socket(&self) -> &Utf8Path {
         self.socket.path()
+    }
+}
+
+/// Clears an attempt's place, once its end is kept: another life of the daemon that finds no end
+/// looks there for what came of it.
+pub(super) async fn clear(house: &House, attempt: AttemptId) {
+    let path = house.state.attempts().join(attempt.to_string());
+    let cleared = spawn_blocking(move || remove(&path)).await;
+    if let Ok(Err(error)) = cleared {
+        warn!(%error, "an operation's directory cannot be removed");
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn run(
         Ok(ended) => conclude(&start, &place, &ended).await,
         Err(outcome) => outcome,
     };
-    place.leave().await;
+    place.leave();
     outcome
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn run(
         }
         Err(outcome) => outcome,
     };
-    place.leave().await;
+    place.leave();
     outcome
 }
 

@@ -1,17 +1,16 @@
-//! Executions and what they are made of: tasks and operations.
+//! Executions: runs of a workflow on a deployment.
 //!
 //! An execution moves on by [`Store::advance`](crate::Store::advance) alone.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use serde_json::Value;
-use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, OperationId, TenantName};
+use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, TenantName};
 
 use crate::{
     Error, Kind, Page, PageRequest, Store, Thing, Users,
     column::{
         Columns as _, OrExists as _, all, enough, first, json_text, maybe_micros, micros, one, run,
-        signed,
     },
     deployment,
     error::Stop,
@@ -20,9 +19,13 @@ use crate::{
 };
 
 mod out;
+mod task;
 mod waiting;
 
 pub use out::OutAttempt;
+pub use task::{Operation, Task};
+
+pub(crate) use task::{put_operation, put_task};
 
 /// An execution: a run of a workflow on a deployment.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,41 +74,6 @@ pub enum Company {
     Alone,
     /// It runs whatever else runs.
     Beside,
-}
-
-/// A task of an execution's graph, as the engine has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Task {
-    /// Its place in the graph.
-    pub number: u64,
-    /// The engine's word for where it stands.
-    pub status: String,
-    /// The operation that it runs now or ran last.
-    pub operation: Option<OperationId>,
-    /// How often it was tried again.
-    pub retry: u32,
-    /// When it may be tried again.
-    pub not_before: Option<Timestamp>,
-    /// What the engine keeps of it.
-    pub state: Value,
-}
-
-/// An operation: one task of an execution with one retry number.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operation {
-    pub id: OperationId,
-    /// The task it belongs to, by number.
-    pub task: u64,
-    pub retry: u32,
-    /// Its full name: `cloudify.interfaces.lifecycle.create`.
-    pub name: String,
-    pub node_instance_id: Option<String>,
-    /// The other node instance of a relationship operation.
-    pub target_id: Option<String>,
-    pub created_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
-    /// How it ended.
-    pub outcome: Option<Value>,
 }
 
 // === impl Store ===
@@ -177,24 +145,6 @@ impl Store {
         self.read("read the executions that have not ended", |connection| {
             let query = "SELECT * FROM executions WHERE ended_at IS NULL ORDER BY created_at, id";
             Ok(all(connection, query, [], execution)?)
-        })
-        .await
-    }
-
-    /// Returns an execution's tasks by number.
-    pub async fn tasks(&self, execution: ExecutionId) -> Result<Vec<Task>, Error> {
-        self.read("read the execution's tasks", move |connection| {
-            let query = "SELECT * FROM tasks WHERE execution = ?1 ORDER BY number";
-            Ok(all(connection, query, [execution.to_string()], task)?)
-        })
-        .await
-    }
-
-    /// Returns an execution's operations by task and retry.
-    pub async fn operations(&self, execution: ExecutionId) -> Result<Vec<Operation>, Error> {
-        self.read("read the execution's operations", move |connection| {
-            let query = "SELECT * FROM operations WHERE execution = ?1 ORDER BY task, retry, id";
-            Ok(all(connection, query, [execution.to_string()], operation)?)
         })
         .await
     }
@@ -298,57 +248,6 @@ pub(crate) fn find(
     one(connection, query, [id.to_string()], execution)
 }
 
-/// Stores a task as it is now.
-pub(crate) fn put_task(
-    connection: &Connection,
-    execution: &str,
-    task: &Task,
-) -> rusqlite::Result<usize> {
-    run(
-        connection,
-        "INSERT INTO tasks (execution, number, status, operation, retry, not_before, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT DO UPDATE SET status = excluded.status, operation = excluded.operation,
-             retry = excluded.retry, not_before = excluded.not_before, state = excluded.state",
-        params![
-            execution,
-            signed(task.number),
-            task.status,
-            task.operation.map(|operation| operation.to_string()),
-            task.retry,
-            maybe_micros(task.not_before),
-            json_text(&task.state),
-        ],
-    )
-}
-
-/// Stores an operation, or its end.
-pub(crate) fn put_operation(
-    connection: &Connection,
-    execution: &str,
-    operation: &Operation,
-) -> rusqlite::Result<usize> {
-    run(
-        connection,
-        "INSERT INTO operations
-            (id, execution, task, retry, name, node_instance, target, created_at, ended_at, outcome)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome",
-        params![
-            operation.id.to_string(),
-            execution,
-            signed(operation.task),
-            operation.retry,
-            operation.name,
-            operation.node_instance_id,
-            operation.target_id,
-            micros(operation.created_at),
-            maybe_micros(operation.ended_at),
-            operation.outcome.as_ref().map(json_text),
-        ],
-    )
-}
-
 fn insert(connection: &Connection, execution: &Execution, settings: &Value) -> Result<(), Stop> {
     run(
         connection,
@@ -412,30 +311,5 @@ fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
         ended_at: row.maybe_time("ended_at")?,
         total_operations: row.get("total_operations")?,
         finished_operations: row.get("finished_operations")?,
-    })
-}
-
-fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
-    Ok(Task {
-        number: row.unsigned("number")?,
-        status: row.get("status")?,
-        operation: row.maybe_text("operation")?,
-        retry: row.get("retry")?,
-        not_before: row.maybe_time("not_before")?,
-        state: row.json("state")?,
-    })
-}
-
-fn operation(row: &Row<'_>) -> rusqlite::Result<Operation> {
-    Ok(Operation {
-        id: row.text("id")?,
-        task: row.unsigned("task")?,
-        retry: row.get("retry")?,
-        name: row.get("name")?,
-        node_instance_id: row.get("node_instance")?,
-        target_id: row.get("target")?,
-        created_at: row.time("created_at")?,
-        ended_at: row.maybe_time("ended_at")?,
-        outcome: row.maybe_json("outcome")?,
     })
 }

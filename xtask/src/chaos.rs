@@ -27,6 +27,10 @@ pub(crate) struct Chaos {
     /// Only faults of these kinds, with commas between them.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Kind>,
+
+    /// Keep the logs also where nothing is wrong.
+    #[arg(long)]
+    keep: bool,
 }
 
 /// Builds the three programs and runs them through faults. An error if anything was lost, happened
@@ -36,14 +40,14 @@ pub(crate) struct Chaos {
 #[expect(clippy::print_stdout, reason = "the figures are the answer")]
 #[expect(clippy::print_stderr, reason = "and so is what is wrong")]
 pub(crate) fn chaos(asked: Chaos) -> Result<()> {
-    let Chaos { faults, seed, seconds, only } = asked;
+    let Chaos { faults, seed, seconds, only, keep } = asked;
     proof::setup()?;
     if std::env::var_os("WAGGONER_BIN_DIR").is_none() {
         programs::build()?;
     }
     let within = Duration::from_secs(seconds.unwrap_or(u64::from(faults) * 3 / 2));
     let kinds = if only.is_empty() { Kind::ALL.to_vec() } else { only };
-    let report = run(&Settings { faults, seed, within, kinds });
+    let report = run(&Settings { faults, seed, within, kinds, keep });
     for finding in &report.findings {
         eprintln!("{finding}");
     }

@@ -12,7 +12,7 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -42,6 +42,8 @@ pub struct Settings {
     /// Within how long the faults begin. The run ends [some minutes](PATIENCE) later at the latest.
     pub within: Duration,
     pub kinds: Vec<Kind>,
+    /// Whether the logs are kept also where nothing is wrong.
+    pub keep: bool,
 }
 
 /// What came of a run.
@@ -60,7 +62,7 @@ pub struct Report {
     pub lasted: Duration,
     /// What is wrong, a line for each.
     pub findings: Vec<String>,
-    /// Where the logs of all daemons are, if something is wrong.
+    /// Where the logs of all daemons are, if they are kept.
     pub kept: Option<Utf8PathBuf>,
 }
 
@@ -79,7 +81,7 @@ const TURN: Duration = Duration::from_millis(20);
 ///
 /// If the site cannot be made.
 pub fn run(settings: &Settings) -> Report {
-    let Settings { faults, seed, within, kinds } = settings;
+    let Settings { faults, seed, within, kinds, keep } = settings;
     let mut stage = Stage::open(*seed);
     let runs = stage.folder().join("runs");
     fs::create_dir(&runs).expect("the folder is ours");
@@ -123,7 +125,7 @@ pub fn run(settings: &Settings) -> Report {
     let lasted = diary.begun().elapsed();
     let mut findings = diary.findings();
     findings.extend(wrong.findings);
-    let kept = (!findings.is_empty()).then(|| keep(&stage, *seed, &findings));
+    let kept = (*keep || !findings.is_empty()).then(|| keep_logs(&stage, *seed, &findings));
     Report {
         faults: *faults,
         seed: *seed,
@@ -158,7 +160,9 @@ fn act(stage: &mut Stage, diary: &mut Diary, planned: &[Planned]) {
             thread::sleep(TURN.min(at.saturating_sub(begun.elapsed())));
         }
         if begins {
-            diary.note(&format!("{}: {}, {:?}", number + 1, one.fault, one.lasting));
+            let (number, running) = (number + 1, stage.running());
+            let Planned { fault, lasting, .. } = one;
+            diary.note(&format!("{number}: {fault}, {lasting:?} ({running} operations run)"));
             stage.begin(&one.fault);
         } else {
             stage.end(&one.fault);
@@ -172,8 +176,11 @@ fn look(stage: &Stage, diary: &mut Diary, runs: &Utf8Path, waves: &[Wave]) -> Wr
     let wag = stage.wag();
     let mut wrong = Wrong::default();
     for wave in waves {
+        let after = |time: Instant| (time - diary.begun()).as_secs_f32();
+        let (begun, ended) = (after(wave.begun), after(wave.ended));
+        diary.note(&format!("{} ({}): {begun:.1} s to {ended:.1} s", wave.id, wave.execution));
         if let Some(trouble) = &wave.trouble {
-            diary.find(format!("{} ({}): {trouble}", wave.id, wave.execution));
+            diary.find(format!("{}: {trouble}", wave.id));
         }
         match wave.seen(&wag, runs) {
             Ok(seen) => wrong.add(judge(&wave.id, &seen)),
@@ -184,7 +191,7 @@ fn look(stage: &Stage, diary: &mut Diary, runs: &Utf8Path, waves: &[Wave]) -> Wr
 }
 
 /// Keeps what daemons have written, and the findings beside it.
-fn keep(stage: &Stage, seed: u64, findings: &[String]) -> Utf8PathBuf {
+fn keep_logs(stage: &Stage, seed: u64, findings: &[String]) -> Utf8PathBuf {
     let own = std::process::id();
     let temporary = Utf8PathBuf::from_path_buf(std::env::temp_dir()).unwrap_or("/tmp".into());
     let directory = temporary.join(format!("waggoner-chaos-{seed}-{own}"));

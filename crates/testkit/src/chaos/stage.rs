@@ -162,6 +162,16 @@ impl Stage {
         }
     }
 
+    /// Counts the operations that run.
+    pub(super) fn running(&self) -> usize {
+        let hosts = self.agents.values().map(|place| &place.host);
+        let is_operation = |process: &Process| {
+            let command = &process.command;
+            command.starts_with("/bin/sh /") && command.ends_with("work.sh")
+        };
+        hosts.flat_map(Host::processes).filter(is_operation).count()
+    }
+
     /// Ends the daemons as asked, then their supervisors; returns the processes that are left, and
     /// ends them too.
     pub(super) fn close(&mut self) -> Vec<Process> {

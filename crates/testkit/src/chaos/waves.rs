@@ -38,6 +38,8 @@ pub(super) struct Wave {
     /// Of its deployment.
     pub(super) id: String,
     pub(super) execution: String,
+    pub(super) begun: Instant,
+    pub(super) ended: Instant,
     /// How it did not end well.
     pub(super) trouble: Option<String>,
 }
@@ -56,10 +58,12 @@ impl Lane<'_> {
         let mut waves = Vec::new();
         while !self.is_over.load(Ordering::Relaxed) {
             let id = format!("wave-{}-{}", self.number, waves.len());
+            let begun = Instant::now();
             self.deploy(&id)?;
             let execution = self.start(&id)?;
             let trouble = self.follow(&execution);
-            waves.push(Wave { id, execution, trouble });
+            let ended = Instant::now();
+            waves.push(Wave { id, execution, begun, ended, trouble });
         }
         Ok(waves)
     }

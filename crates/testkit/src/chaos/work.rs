@@ -132,7 +132,7 @@ pub(super) fn blueprint() -> String {
     let blueprint = json!({
         "tosca_definitions_version": "cloudify_dsl_1_4",
         "imports": ["cloudify/types/types.yaml"],
-        "inputs": { "wave": {}, "runs": {}, "pause": { "default": "0.1" } },
+        "inputs": { "wave": {}, "runs": {}, "pause": { "default": "0.2" } },
         "node_templates": nodes,
     });
     format!("{blueprint:#}\n")

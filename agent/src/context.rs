@@ -13,16 +13,17 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
-use waggoner_ctx::{Ctx, InvalidContext};
+use waggoner_ctx::{Ctx, InvalidContext, Reply};
 use waggoner_proto::agent::v1::{
     AskNode, AskNodeInstance, EvaluateFunctions, Refusal, RestRequest, UpdateNodeInstance,
     question::Ask,
 };
 use waggoner_types::{Body, LogLevel};
+
+use kept::Kept;
 
 use crate::{
     attempt::{Attempt, Slot},
@@ -34,6 +35,7 @@ mod call;
 mod command;
 mod grpc;
 mod json;
+mod kept;
 mod render;
 mod resource;
 mod socket;
@@ -62,7 +64,7 @@ pub(crate) struct HostApi {
     /// What command lines are evaluated against, one after another.
     ctx: tokio::sync::Mutex<Ctx>,
     /// What is kept of them in the journal.
-    snapshot: Mutex<Option<Bytes>>,
+    kept: Mutex<Kept>,
     /// Whether the operation may be idle for so long only.
     is_watched: bool,
 }
@@ -95,10 +97,8 @@ impl HostApi {
         for node in &start.nodes {
             ctx.offer_node(node.clone());
         }
-        let before = attempt.note(Slot::Ctx);
-        if let Some(snapshot) = &before {
-            ctx.restore(serde_json::from_slice(snapshot).unwrap_or_default());
-        }
+        let kept = attempt.note(Slot::Ctx).map(|note| Kept::read(&note)).unwrap_or_default();
+        ctx.restore(kept.snapshot.clone());
         // What came with the start is behind what the operation has done since.
         let instances = if attempt.is_resumed() { &[] } else { start.node_instances.as_slice() };
         Ok(Self {
@@ -111,7 +111,7 @@ impl HostApi {
             directory,
             work,
             ctx: tokio::sync::Mutex::new(ctx),
-            snapshot: Mutex::new(before),
+            kept: Mutex::new(kept),
             is_watched: start.idle_timeout.is_some(),
         })
     }
@@ -199,15 +199,22 @@ impl HostApi {
         self.attempt.append(Body::Event { event_type, message }, key).await;
     }
 
-    /// Keeps what command lines have changed, so that it outlives this daemon.
-    async fn keep(&self, ctx: &Ctx) {
-        let snapshot = Bytes::from(ctx.snapshot().to_string());
-        let is_kept = || self.snapshot.lock().expect("nothing panics while it holds the snapshot");
-        if is_kept().as_ref().is_some_and(|kept| *kept == snapshot) {
-            return;
-        }
-        self.attempt.keep(Slot::Ctx, snapshot.clone()).await;
-        *is_kept() = Some(snapshot);
+    /// Keeps what a command line has changed, so that it outlives this daemon, and what it is
+    /// answered, so that it changes nothing when it comes again.
+    async fn keep(&self, ctx: &Ctx, key: Key, reply: &Reply) {
+        let note = {
+            let mut kept = self.kept.lock().expect("nothing panics while it holds what is kept");
+            if !kept.add(ctx.snapshot(), key, reply) {
+                return;
+            }
+            kept.note()
+        };
+        self.attempt.keep(Slot::Ctx, note).await;
+    }
+
+    /// Returns what a command line was answered that has changed something already.
+    fn answered(&self, key: Key) -> Option<Reply> {
+        self.kept.lock().expect("nothing panics while it holds what is kept").reply(key)
     }
 
     /// Hears that the operation has called, whatever it asks.

@@ -1,5 +1,7 @@
 //! Which call is the same call, made again because its answer was lost.
 
+use std::fmt;
+
 use tonic::metadata::MetadataMap;
 use uuid::Uuid;
 
@@ -31,6 +33,12 @@ impl Key {
 
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
     }
 }
 

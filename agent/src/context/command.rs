@@ -12,11 +12,14 @@ impl HostApi {
     /// Evaluates a command line, once those before it are done.
     pub(crate) async fn command(&self, args: &[Value], key: Key) -> Reply {
         let mut ctx = self.ctx.lock().await;
+        if let Some(reply) = self.answered(key) {
+            return reply;
+        }
         let mut outcome = ctx.evaluate(args);
         loop {
             outcome = match outcome {
                 Outcome::Reply(reply) => {
-                    self.keep(&ctx).await;
+                    self.keep(&ctx, key, &reply).await;
                     return reply;
                 }
                 Outcome::Log { level, message } => {

@@ -36,7 +36,7 @@ impl Resolver for Texts<'_> {
     }
 
     fn has_file(&self, path: &str) -> bool {
-        path.ends_with(".sh")
+        path.contains("script")
     }
 }
 

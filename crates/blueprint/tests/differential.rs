@@ -170,7 +170,7 @@ fn compared(python: &OsStr, words: &[OsString]) -> Tally {
 }
 
 /// The files are not ours to copy: `WAGGONER_AWS_PLUGIN_YAML` names them (plugin.yaml,
-/// plugin_1_4.yaml, plugin_1_5.yaml; as `PATH` names folders). Without them, texts of their size
+/// `plugin_1_4.yaml`, `plugin_1_5.yaml`; as `PATH` names folders). Without them, texts of their size
 /// and shape are compared.
 #[test]
 #[expect(clippy::print_stderr, reason = "a reader wants to know what was compared")]

@@ -92,7 +92,7 @@ const LEAVING: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// How often what has gathered is looked after.
-const ROUND: Duration = Duration::from_secs(30);
+const ROUND: Duration = Duration::from_secs(5);
 
 /// How large the log may become while we write it.
 const LOG: u64 = 4 * 1024 * 1024;
@@ -206,7 +206,9 @@ async fn attend(
     let (mut round, mut quiet) = (interval(ROUND), Instant::now());
     loop {
         let is_quiet = !house.is_busy();
-        if is_quiet && (house.is_leaving() || house.is_broken()) {
+        // Nobody can come any more to a home that is gone.
+        let is_over = house.is_leaving() || house.is_broken() || !home.socket().exists();
+        if is_quiet && is_over {
             break;
         }
         if !is_quiet || house.has_daemon() {

@@ -139,6 +139,14 @@ async fn it_ends_by_itself_when_nothing_runs_and_nobody_is_there() {
 }
 
 #[tokio::test]
+async fn it_ends_when_its_home_is_gone() {
+    let mut site = Site::new();
+    let met = site.meet().await;
+    fs_err::remove_dir_all(site.home().directory()).unwrap();
+    eventually(|| !is_alive(met.greeting.pid)).await;
+}
+
+#[tokio::test]
 async fn told_to_end_it_waits_for_what_runs_and_starts_nothing() {
     let mut site = Site::new();
     let mut met = site.meet().await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{sync::SemaphorePermit, time::sleep};
 use tracing::{Instrument as _, debug, info, info_span};
 use waggoner_supervisor::{Refusal, Refused};
 use waggoner_types::{Chain, ErrorKind, Exit, OperationError, Outcome};
@@ -31,19 +31,9 @@ pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) 
 }
 
 async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome {
-    let slot = tokio::select! {
-        slot = house.slots.acquire() => slot.expect("the slots are never closed"),
-        order = attempt.cancelled() => {
-            return Outcome { result: Err(cancelled(&order.reason)), exit: None };
-        }
-        waited = after(start.queue_timeout) => {
-            let message = format!(
-                "the operation waited for a slot on the agent for {} seconds, and its \
-                 queue_timeout is over: give the agent more slots, or the operation more time",
-                waited.as_secs_f64()
-            );
-            return Outcome { result: Err(OperationError::recoverable(message)), exit: None };
-        }
+    let slot = match slot(house, attempt, &start).await {
+        Ok(slot) => slot,
+        Err(error) => return failed(error),
     };
     debug!(waiting = house.slots.available_permits() == 0, "the operation begins");
     // In boxes, so that a program does not carry the room that they need.
@@ -61,6 +51,26 @@ async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome
         info!(kind = ?error.kind, error = error.message, "the operation failed");
     }
     outcome
+}
+
+/// Waits for a slot. What runs already, since another life of the daemon started it, needs none.
+async fn slot<'a>(
+    house: &'a House,
+    attempt: &Attempt,
+    start: &Start,
+) -> Result<Option<SemaphorePermit<'a>>, OperationError> {
+    if attempt.had_process() {
+        return Ok(house.slots.try_acquire().ok());
+    }
+    tokio::select! {
+        slot = house.slots.acquire() => Ok(Some(slot.expect("the slots are never closed"))),
+        order = attempt.cancelled() => Err(cancelled(&order.reason)),
+        waited = after(start.queue_timeout) => Err(OperationError::recoverable(format!(
+            "the operation waited for a slot on the agent for {} seconds, and its queue_timeout \
+             is over: give the agent more slots, or the operation more time",
+            waited.as_secs_f64()
+        ))),
+    }
 }
 
 /// Waits for so long, for ever without a time-out, and returns how long it was.

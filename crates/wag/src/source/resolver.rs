@@ -55,7 +55,8 @@ impl<'a> Local<'a> {
             Missing::IsEmpty => Ok(Fetched::default()),
             Missing::IsRefused => {
                 let message = "no file named with --plugin-yaml, nothing in `plugins/` and no \
-                               manager that was asked has it";
+                               manager that was asked has it: name its plugin.yaml, or upload it \
+                               with `wag plugins upload`";
                 Err(FetchError(message.to_owned()))
             }
         }

@@ -65,6 +65,15 @@ pub struct Config {
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub execution_env: Vec<(String, String)>,
 
+    /// How many days events and log lines are kept. Without it they are kept for ever.
+    #[arg(long, value_name = "DAYS")]
+    pub events_days: Option<u32>,
+
+    /// How large the database may become, in MiB, before its oldest events and log lines are let
+    /// go. Without it they are kept for ever.
+    #[arg(long, value_name = "MIB")]
+    pub events_mib: Option<u64>,
+
     /// How the log is written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

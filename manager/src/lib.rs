@@ -21,6 +21,7 @@ mod home;
 mod log;
 mod manager;
 mod profile;
+mod retention;
 
 pub use self::{
     config::{Config, LogFormat},

@@ -20,7 +20,7 @@ use crate::{
     executions::{self, Executions},
     fleet::{self, dial},
     home::Home,
-    profile,
+    profile, retention,
 };
 
 /// How long the manager's own certificate lives; a new one is made at every start.
@@ -33,6 +33,8 @@ pub struct Manager {
     listener: Listener,
     address: SocketAddr,
     grace: Duration,
+    /// What is kept of events.
+    events: retention::Limits,
 }
 
 // === impl Manager ===
@@ -85,6 +87,8 @@ impl Manager {
             ..waggoner_engine::Settings::default()
         };
         let heartbeat = Duration::from_secs(config.heartbeat_secs.max(1));
+        let bytes = config.events_mib.map(|mib| mib.saturating_mul(1 << 20));
+        let events = retention::Limits { days: config.events_days, bytes };
         let env = config.execution_env;
         let home = Home::new(
             store,
@@ -99,7 +103,7 @@ impl Manager {
             now,
         );
         let grace = Duration::from_secs(config.stop_grace_secs);
-        Ok(Self { home: Arc::new(home), listener, address, grace })
+        Ok(Self { home: Arc::new(home), listener, address, grace, events })
     }
 
     /// Returns what the manager's parts share.
@@ -114,7 +118,7 @@ impl Manager {
 
     /// Serves until `shutdown`, then drains.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { home, listener, address, grace } = self;
+        let Self { home, listener, address, grace, events } = self;
         executions::restore(&home).await.map_err(StartError::Prepare)?;
         dial::start(&home).await.map_err(StartError::Prepare)?;
 
@@ -122,6 +126,7 @@ impl Manager {
         group.spawn("doors", doors::serve(Arc::clone(&home), listener, group.token()));
         let schedule = executions::waiting::keep_time(Arc::clone(&home), group.token());
         group.spawn("schedule", schedule);
+        group.spawn("retention", retention::keep(Arc::clone(&home), events, group.token()));
         group.spawn("upkeep", fleet::upkeep(Arc::clone(&home), group.token()));
         info!(%address, data_dir = %home.data_dir, "ready");
         ready(address);

@@ -16,6 +16,7 @@ mod example;
 mod fixtures;
 mod fleet;
 mod follow;
+mod honest;
 mod links;
 mod reunions;
 mod scripts;

@@ -65,8 +65,7 @@ pub(super) async fn plan(
         plan.into_json()
     } else {
         let request = Request { inputs: given, has_secret: Some(&|_| true), ..Request::default() };
-        prepare_deployment(plan, request, &mut SeededIds::new(SEED))
-            .map_err(SourceError::Inputs)?
+        prepare_deployment(plan, request, &mut SeededIds::new(SEED)).map_err(SourceError::Inputs)?
     };
     if context.ui.is_json() {
         return context.ui.json(&plan);

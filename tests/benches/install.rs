@@ -14,8 +14,10 @@ use waggoner_manager::{Config, bench::Installer};
 use waggoner_testkit::run_python;
 
 mod measure;
+mod rate;
 
-use measure::{Pairs, rate};
+use measure::Pairs;
+use rate::rate;
 
 /// How many node instances the large installation has; each has three operations.
 const LARGE: u32 = 10_000;

@@ -22,8 +22,9 @@ struct Bench {
 }
 
 /// The benchmarks there are.
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     Bench { name: "dispatch", packages: &["waggoner-tests", "waggoner-agent"] },
+    Bench { name: "logs", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "install", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "turns", packages: &["waggoner-engine"] },
     Bench { name: "supervised", packages: &["waggoner-supervisor"] },

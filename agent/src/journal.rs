@@ -13,11 +13,15 @@
 use std::{
     convert::Infallible,
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
+use rustix::process::{Pid, test_kill_process};
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tracing::{error, info, warn};
 use waggoner_journal::{ReadError, Reader, Stored};
@@ -41,6 +45,17 @@ pub(crate) struct Journal {
     reader: Arc<Mutex<Reader>>,
     /// Counts how often there was more to read.
     advances: watch::Sender<u64>,
+    /// The supervisor's process.
+    pid: AtomicI32,
+    leaving: watch::Sender<Leaving>,
+}
+
+/// Whether the supervisor is to end with the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    Asked,
+    Gone,
 }
 
 /// Why there is no journal.
@@ -86,8 +101,16 @@ impl Journal {
         let attempts = supervisor.attempts().await?;
         let current = watch::Sender::new(Some(supervisor));
         let reader = Arc::new(Mutex::new(reader));
-        let advances = watch::Sender::new(0);
-        Ok((Self { home, launch, current, reader, advances }, events, attempts))
+        let journal = Self {
+            home,
+            launch,
+            current,
+            reader,
+            advances: watch::Sender::new(0),
+            pid: AtomicI32::new(greeting.pid),
+            leaving: watch::Sender::new(Leaving::No),
+        };
+        Ok((journal, events, attempts))
     }
 
     /// Passes on what the supervisor tells, and starts another one when it is lost.
@@ -98,6 +121,10 @@ impl Journal {
                     self.advance(*upto).await;
                 }
                 listener.hear(event);
+            }
+            if *self.leaving.borrow() != Leaving::No {
+                self.leaving.send_replace(Leaving::Gone);
+                return std::future::pending().await;
             }
             self.current.send_replace(None);
             error!("the supervisor of operations is gone: another one is started");
@@ -203,12 +230,21 @@ impl Journal {
         }
     }
 
-    /// Ends the supervisor: once nothing runs, or what runs with it.
+    /// Ends the supervisor, once nothing runs or what runs with it, and waits for its end.
     pub(crate) async fn shut_down(&self, leave: Leave) {
+        self.leaving.send_replace(Leaving::Asked);
         if let Err(refused) =
             self.insist(|supervisor| async move { supervisor.shutdown(leave).await }).await
         {
             warn!(%refused, "the supervisor does not stop");
+            return;
+        }
+        let mut leaving = self.leaving.subscribe();
+        drop(leaving.wait_for(|leaving| *leaving == Leaving::Gone).await);
+        // It is nobody's child, so there is nothing to wait on but its id.
+        let pid = Pid::from_raw(self.pid.load(Ordering::Relaxed));
+        while pid.is_some_and(|pid| test_kill_process(pid).is_ok()) {
+            sleep(GLANCE).await;
         }
     }
 
@@ -275,6 +311,7 @@ impl Journal {
         let (supervisor, events, greeting) =
             Supervisor::connect_or_start(&self.home, &self.launch).await?;
         let attempts = supervisor.attempts().await?;
+        self.pid.store(greeting.pid, Ordering::Relaxed);
         self.advance(greeting.place).await;
         Ok((supervisor, attempts, events))
     }

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Pid, getpgrp, getsid};
+use rustix::process::{Pid, getpid};
 
 use crate::{
     cgroup::Cgroup,
@@ -35,7 +35,7 @@ pub struct Proof {
     pub started: u64,
 }
 
-/// Where who starts families lives.
+/// Where who starts families lives; 0 is outside of our PID namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent {
     pub session: i32,
@@ -99,9 +99,14 @@ impl Proof {
 // === impl Parent ===
 
 impl Parent {
-    /// Where we live.
+    /// Where we live. 0 stands for a session or a group that began outside our PID namespace
+    /// (`pid_namespaces(7)`): `getsid(2)` and `getpgrp(2)` answer so in a container too, and their
+    /// safe wrappers take that for impossible, so the table is asked.
     pub fn current() -> Self {
-        let session = getsid(None).map_or(0, Pid::as_raw_pid);
-        Self { session, group: getpgrp().as_raw_pid() }
+        let row = table::row(getpid().as_raw_pid());
+        row.map_or(Self { session: 0, group: 0 }, |row| Self {
+            session: row.session,
+            group: row.group,
+        })
     }
 }

@@ -154,11 +154,12 @@ impl Kin {
 
     fn take_in(&mut self, row: &Row, asker: Asker) {
         self.members.insert(row.pid);
-        // Sessions and groups are inherited: one that is not the asker's began in the family.
-        if !asker.is_own_group(row.group) {
+        // Sessions and groups are inherited: one that is not the asker's began in the family. 0 is
+        // no family: all that began outside our PID namespace, and the kernel's threads, have it.
+        if row.group != 0 && !asker.is_own_group(row.group) {
             self.groups.insert(row.group);
         }
-        if !asker.is_own_session(row.session) {
+        if row.session != 0 && !asker.is_own_session(row.session) {
             self.sessions.insert(row.session);
         }
     }

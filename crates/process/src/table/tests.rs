@@ -81,6 +81,17 @@ fn without_a_leader_its_number_says_nothing() {
     assert_eq!(family.iter().map(|row| row.pid).collect::<Vec<_>>(), [20, 21, 30]);
 }
 
+#[test]
+fn who_began_outside_our_namespace_is_no_kin() {
+    let rows = [
+        alive(1, 0, 0, 0),
+        alive(2, 0, 0, 0),  // entered from outside
+        alive(10, 1, 0, 0), // of the family, in a group and a session from outside
+        alive(11, 10, 11, 0),
+    ];
+    assert_eq!(found(&rows, &[10]), [10, 11]);
+}
+
 proptest! {
     /// Whatever forks, regroups and dies, those we did not start are never touched, and those
     /// whose chain of parents holds are always found.

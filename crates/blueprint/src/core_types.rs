@@ -14,8 +14,8 @@ const V1_3: &str = include_str!("types/types_1_3.yaml");
 /// The path by which blueprints import the types.
 const PATH: &str = "cloudify/types/types";
 
-/// The address by which older blueprints import them: `…/spec/cloudify/6.3/types.yaml`.
-const SITE: &str = "getcloudify.org/spec/cloudify/";
+/// The addresses by which older blueprints import them: `…/spec/cloudify/6.3/types.yaml`.
+const SITES: [&str; 2] = ["getcloudify.org/spec/cloudify/", "cloudify.co/spec/cloudify/"];
 
 /// Returns the text, when `location` is that of Cloudify's own types.
 pub(crate) fn text(location: &Location, version: Version) -> Option<Cow<'static, str>> {
@@ -26,7 +26,7 @@ pub(crate) fn text(location: &Location, version: Version) -> Option<Cow<'static,
             "_1_3.yaml" => Some(V1_3.into()),
             _ => None,
         },
-        Location::Url(url) if url.contains(SITE) && url.ends_with("/types.yaml") => {
+        Location::Url(url) if is_site(url) && url.ends_with("/types.yaml") => {
             Some(match version {
                 Version::V1_5 => LATEST.into(),
                 Version::V1_4 => V1_4.into(),
@@ -37,4 +37,8 @@ pub(crate) fn text(location: &Location, version: Version) -> Option<Cow<'static,
         }
         _ => None,
     }
+}
+
+fn is_site(url: &str) -> bool {
+    SITES.iter().any(|site| url.contains(site))
 }

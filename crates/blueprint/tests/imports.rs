@@ -84,10 +84,14 @@ fn every_version_has_cloudifys_own_types() {
         let is_typed = install["node_ids"]["item_type"] == "node_id";
         assert_eq!(is_typed, version != "1_3", "{version}");
     }
-    let url = "imports: ['https://www.getcloudify.org/spec/cloudify/6.3/types.yaml']\n";
     let texts = Texts::default();
-    for version in ["1_2", "1_3", "1_5"] {
-        let plan = texts.plan(version, url);
+    for (version, site) in [
+        ("1_2", "http://www.getcloudify.org"),
+        ("1_3", "https://cloudify.co"),
+        ("1_5", "http://cloudify.co"),
+    ] {
+        let url = format!("imports: ['{site}/spec/cloudify/6.3/types.yaml']\n");
+        let plan = texts.plan(version, &url);
         assert_eq!(plan["workflows"].as_object().unwrap().len(), 15, "{version}");
     }
     assert!(texts.asked.borrow().is_empty(), "the types need no network");

@@ -8,6 +8,7 @@ print one JSON object a line: the request (`dsl`, `imports`, `inputs`) and the a
 """
 
 import copy
+import itertools
 import json
 import re
 import sys
@@ -15,7 +16,7 @@ import sys
 import maker
 import plugin
 import yaml
-from dsl_parser import exceptions, parser, tasks
+from dsl_parser import exceptions, parser, rel_graph, tasks
 from dsl_parser.import_resolver.abstract_import_resolver import AbstractImportResolver
 
 
@@ -38,6 +39,11 @@ class Texts(AbstractImportResolver):
 
 
 def answer(asked):
+    # The stock parser draws the ids of node instances by lot, and an `all_to_one` relationship goes
+    # to the smallest: which one that is, and so in whose host, would be chance.
+    numbers = itertools.count()
+    rel_graph.generate_id = lambda: "{0:06d}".format(next(numbers))
+
     def plain(plan):
         return json.loads(json.dumps(plan, default=str))
 

@@ -63,6 +63,7 @@ impl PrepareError {
                 | EnvironmentError::Wagon { .. }
                 | EnvironmentError::OtherWagon { .. }
                 | EnvironmentError::NoCommon { .. }
+                | EnvironmentError::BrokenWheel { .. }
                 | EnvironmentError::Install { .. },
             ) => false,
         }

@@ -8,34 +8,39 @@
 //!  <root>/wheels/<sha256>/<wheel>     each wheel once, whatever wagon it came in
 //!  <root>/cache/                      uv's own, on the same file system, so that it can link
 //!  <root>/runtime/<digest>/           see `Runtime`
+//!  <root>/interpreters.json           what this host's interpreters said of themselves
 //! ```
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     env, io,
     sync::{Arc, Mutex},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, RwLock, Semaphore, watch};
 use waggoner_types::{Digest, TenantName};
 use waggoner_wagon::best_python_tag;
 
 mod build;
+mod collect;
 mod error;
 mod lock;
+mod making;
 mod record;
 mod spec;
 mod wheels;
 
-use self::lock::Lock;
 pub use self::{
+    collect::Unwanted,
     error::EnvironmentError,
+    making::{Lease, Progress},
     record::Installed,
     spec::{EnvironmentSpec, WagonFile},
 };
-use crate::{Interpreter, Runtime, interpreters};
+use self::{lock::Lock, making::Making};
+use crate::{Interpreter, Runtime, interpreters::interpreters_known};
 
 /// The environments of one host.
 ///
@@ -60,6 +65,8 @@ pub struct Environment {
     pub common_version: String,
     /// Whether it was there before.
     pub reused: bool,
+    /// Keeps it from being removed for as long as this value lives.
+    pub lease: Lease,
 }
 
 #[derive(Debug)]
@@ -69,10 +76,12 @@ struct Inner {
     interpreters: OnceCell<Vec<Interpreter>>,
     /// What wagons are for, so that each is asked once.
     python_tags: Mutex<HashMap<Digest, Vec<String>>>,
-    /// One cell per environment, so that who comes second waits for the first.
-    ready: Mutex<HashMap<String, Arc<OnceCell<Environment>>>>,
+    /// By what they are asked for, so that who comes second waits for the first.
+    makings: Mutex<HashMap<String, Arc<Making>>>,
     /// How many are built at once.
     builds: Semaphore,
+    /// Read while something is built, written while wheels are collected.
+    quiet: RwLock<()>,
 }
 
 /// Installing is work for the disk: more at once would only slow each other down.
@@ -106,8 +115,9 @@ impl Environments {
             uv,
             interpreters,
             python_tags: Mutex::default(),
-            ready: Mutex::default(),
+            makings: Mutex::default(),
             builds: Semaphore::new(BUILDS),
+            quiet: RwLock::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -117,50 +127,36 @@ impl Environments {
     /// Whoever asks for the same one meanwhile, here or in another process, waits for this build.
     /// Cancel safe: who waits goes on building.
     pub async fn ensure(&self, spec: &EnvironmentSpec) -> Result<Environment, EnvironmentError> {
-        let interpreter = self.choose_interpreter(spec).await?;
-        let name = spec.name(&interpreter);
-        let cell = {
-            let mut ready = self.inner.ready.lock().expect("nobody panics while holding it");
-            Arc::clone(ready.entry(name.clone()).or_default())
-        };
+        let making = self.making(spec);
+        let lease = making.lease();
         let mut waited = true;
-        let ready = cell.get_or_try_init(|| {
+        let ready = making.ready.get_or_try_init(|| {
             waited = false;
-            self.open_or_build(&name, spec, &interpreter)
+            self.find_or_build(spec, &making)
         });
         let ready = ready.await?;
+        record::touch(&self.directory(), &ready.name);
         let reused = ready.reused || waited;
-        Ok(Environment { reused, ..ready.clone() })
+        Ok(Environment { reused, lease, ..ready.clone() })
+    }
+
+    /// Follows how far the environment for a wagon is, for as long as it is made; nothing before.
+    pub fn progress(&self, spec: &EnvironmentSpec) -> watch::Receiver<Option<Progress>> {
+        self.making(spec).progress.subscribe()
+    }
+
+    /// Returns the environment for a wagon, if it is ready.
+    pub async fn find(&self, spec: &EnvironmentSpec) -> Option<Environment> {
+        let making = self.making(spec);
+        let lease = making.lease();
+        let found =
+            making.ready.get_or_try_init(async || self.installed(spec).ok().flatten().ok_or(()));
+        found.await.ok().map(|found| Environment { reused: true, lease, ..found.clone() })
     }
 
     /// Lists the environments that are ready, by name.
     pub fn list(&self) -> io::Result<Vec<Installed>> {
         record::list(&self.directory())
-    }
-
-    /// Removes the environments that are not among the names in use, and the wheels that no
-    /// other one was made of. Returns the names of the removed ones.
-    ///
-    /// The caller knows that no operation runs in what it does not name.
-    pub async fn remove_unused(&self, in_use: &BTreeSet<String>) -> io::Result<Vec<String>> {
-        let mut removed = Vec::new();
-        for installed in self.list()? {
-            if in_use.contains(&installed.name) {
-                continue;
-            }
-            let _lock =
-                Lock::take(&self.directory().join(format!("{}.lock", installed.name))).await?;
-            let mut ready = self.inner.ready.lock().expect("nobody panics while holding it");
-            ready.remove(&installed.name);
-            record::remove(&self.directory(), &installed.name)?;
-            removed.push(installed.name);
-        }
-        if !removed.is_empty() {
-            let kept: BTreeSet<Digest> =
-                self.list()?.into_iter().flat_map(|installed| installed.wheels).collect();
-            wheels::collect(&self.inner.root.join("wheels"), &kept)?;
-        }
-        Ok(removed)
     }
 
     /// Returns the runtime, written on first use.
@@ -170,7 +166,8 @@ impl Environments {
 
     /// Returns the interpreters that environments can be made with, newest first.
     pub async fn interpreters(&self) -> &[Interpreter] {
-        self.inner.interpreters.get_or_init(|| async { interpreters().await.to_vec() }).await
+        let known = self.inner.root.join("interpreters.json");
+        self.inner.interpreters.get_or_init(|| async { interpreters_known(&known).await }).await
     }
 
     async fn choose_interpreter(
@@ -203,27 +200,46 @@ impl Environments {
         Ok(tags)
     }
 
-    async fn open_or_build(
-        &self,
-        name: &str,
-        spec: &EnvironmentSpec,
-        interpreter: &Interpreter,
-    ) -> Result<Environment, EnvironmentError> {
+    fn making(&self, spec: &EnvironmentSpec) -> Arc<Making> {
+        let mut makings = self.inner.makings.lock().expect("nobody panics while holding it");
+        Arc::clone(makings.entry(spec.key()).or_insert_with(|| Arc::new(Making::new())))
+    }
+
+    fn installed(&self, spec: &EnvironmentSpec) -> io::Result<Option<Environment>> {
         let directory = self.directory();
+        let found = record::find(&directory, &spec.key())?;
+        Ok(found.map(|installed| installed.environment(&directory, true)))
+    }
+
+    async fn find_or_build(
+        &self,
+        spec: &EnvironmentSpec,
+        making: &Making,
+    ) -> Result<Environment, EnvironmentError> {
         let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
+        if let Some(found) = self.installed(spec).map_err(host)? {
+            return Ok(found);
+        }
+        let interpreter = self.choose_interpreter(spec).await?;
+        let name = spec.name(&interpreter);
+        let directory = self.directory();
         fs::create_dir_all(directory.as_std_path()).map_err(host)?;
+        making.tell(Progress::Queued);
         let _lock = Lock::take(&directory.join(format!("{name}.lock"))).await.map_err(host)?;
-        if let Some(installed) = record::read(&directory, name) {
+        if let Some(installed) = record::read(&directory, &name) {
             return Ok(installed.environment(&directory, true));
         }
         let _permit = self.inner.builds.acquire().await.expect("it is never closed");
+        let building = self.inner.quiet.read().await;
         // What an agent that was killed left behind.
-        record::remove(&directory, name).map_err(host)?;
-        let built = build::build(&self.inner, &directory, name, spec, interpreter).await;
+        record::remove(&directory, &name).map_err(host)?;
+        let built = build::build(&self.inner, &directory, &name, spec, &interpreter, making).await;
+        drop(building);
         match built {
             Ok(installed) => Ok(installed.environment(&directory, false)),
             Err(error) => {
-                record::remove(&directory, name).map_err(host)?;
+                record::remove(&directory, &name).map_err(host)?;
+                self.collect_wheels().await.map_err(host)?;
                 Err(error)
             }
         }

@@ -4,19 +4,24 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     env,
+    io::Read as _,
     time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use futures_util::future::join_all;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use tracing::{debug, warn};
 
 use crate::tool::Tool;
 
+mod known;
+
+use self::known::Known;
+
 /// A Python 3 interpreter that works.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpreter {
     /// Where it is; never inside of a virtual environment.
     pub path: Utf8PathBuf,
@@ -81,27 +86,50 @@ pub async fn interpreters() -> &'static [Interpreter] {
     FOUND.get_or_init(|| async { find_interpreters(&places()).await }).await
 }
 
-/// Returns the interpreters in some directories: `python3` and `python3.N`. One that does not work
-/// is skipped and logged.
+/// The same, with a file that keeps what they said of themselves from one life to the next.
+pub(crate) async fn interpreters_known(file: &Utf8Path) -> Vec<Interpreter> {
+    let known = Known::read(file);
+    let (found, seen) = search(&places(), &known).await;
+    seen.write(file, &known);
+    found
+}
+
+/// Returns the interpreters in some directories: `python3` and `python3.N`, of each version the
+/// first one. Scripts that stand for one are asked only for versions of which there is no other.
+/// One that does not work is skipped and logged.
 pub async fn find_interpreters(directories: &[Utf8PathBuf]) -> Vec<Interpreter> {
-    let mut tried = BTreeSet::new();
+    search(directories, &Known::default()).await.0
+}
+
+/// Asks all that may be the first of their version at once, and goes on with the next ones where
+/// those do not work.
+async fn search(directories: &[Utf8PathBuf], known: &Known) -> (Vec<Interpreter>, Known) {
+    let mut waiting = candidates(directories);
     let mut found: BTreeMap<u32, Interpreter> = BTreeMap::new();
-    for directory in directories {
-        let candidates = candidates(directory).into_iter().filter(|candidate| {
-            let known = candidate.minor.is_some_and(|minor| found.contains_key(&minor));
-            !known && candidate.path.canonicalize_utf8().is_ok_and(|real| tried.insert(real))
+    let mut seen = Known::default();
+    loop {
+        waiting.retain(|candidate| candidate.minor.is_none_or(|it| !found.contains_key(&it)));
+        let mut first = BTreeSet::new();
+        let (wave, rest): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|candidate| candidate.minor.is_none_or(|minor| first.insert(minor)));
+        waiting = rest;
+        if wave.is_empty() {
+            break;
+        }
+        let probes = wave.iter().map(async |candidate| match known.get(candidate) {
+            Some(interpreter) => Ok(interpreter),
+            None => probe(&candidate.path).await,
         });
-        let probes: Vec<_> = candidates
-            .map(async |candidate| (probe(&candidate.path).await, candidate.path))
-            .collect();
-        for (probed, candidate) in join_all(probes).await {
+        for (probed, candidate) in join_all(probes).await.into_iter().zip(&wave) {
             match probed {
                 Ok(interpreter) => {
+                    seen.add(candidate, &interpreter);
                     let minor = interpreter.tag.trim_start_matches("py3").parse().unwrap_or(0);
                     found.entry(minor).or_insert(interpreter);
                 }
                 Err(reason) => {
-                    debug!(%candidate, %reason, "skipped an interpreter that does not work");
+                    debug!(candidate = %candidate.path, %reason, "skipped an interpreter that does not work");
                 }
             }
         }
@@ -109,7 +137,7 @@ pub async fn find_interpreters(directories: &[Utf8PathBuf]) -> Vec<Interpreter> 
     if found.is_empty() {
         warn!("no Python 3 interpreter was found: Python plugins cannot run on this host");
     }
-    found.into_values().rev().collect()
+    (found.into_values().rev().collect(), seen)
 }
 
 async fn probe(candidate: &Utf8Path) -> Result<Interpreter, String> {
@@ -130,23 +158,49 @@ async fn probe(candidate: &Utf8Path) -> Result<Interpreter, String> {
 /// A file that an interpreter may be, and the version that its name promises.
 struct Candidate {
     path: Utf8PathBuf,
+    /// The file that it leads to.
+    real: Utf8PathBuf,
     minor: Option<u32>,
 }
 
-/// The files in a directory whose name is an interpreter's, newest first, `python3` last.
-fn candidates(directory: &Utf8Path) -> Vec<Candidate> {
-    let Ok(entries) = directory.read_dir_utf8() else { return Vec::new() };
-    let candidate = |name: &str| {
-        let minor = match name.strip_prefix("python3")? {
-            "" => None,
-            rest => Some(rest.strip_prefix('.')?.parse().ok()?),
-        };
-        Some(Candidate { path: directory.join(name), minor })
-    };
-    let mut found: Vec<_> =
-        entries.flatten().filter_map(|entry| candidate(entry.file_name())).collect();
-    found.sort_by_key(|candidate| Reverse(candidate.minor));
+/// The files whose name is an interpreter's, each once: directory by directory, in each the newest
+/// first and `python3` last; scripts after all of those.
+fn candidates(directories: &[Utf8PathBuf]) -> Vec<Candidate> {
+    let mut tried = BTreeSet::new();
+    let mut found = Vec::new();
+    for directory in directories {
+        let Ok(entries) = directory.read_dir_utf8() else { continue };
+        let names = entries.flatten().filter_map(|entry| {
+            let minor = minor(entry.file_name())?;
+            Some((minor, entry.into_path()))
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort_by_key(|(minor, _)| Reverse(*minor));
+        for (promised, path) in names {
+            let Ok(real) = path.canonicalize_utf8() else { continue };
+            if tried.insert(real.clone()) {
+                let minor = promised.or_else(|| real.file_name().and_then(minor).flatten());
+                found.push(Candidate { path, real, minor });
+            }
+        }
+    }
+    found.sort_by_cached_key(|candidate| is_script(&candidate.real));
     found
+}
+
+/// Returns the `Some(11)` of `python3.11`, and the `None` of `python3`; nothing for other names.
+#[expect(clippy::option_option, reason = "a name that is none, and one that promises nothing")]
+fn minor(name: &str) -> Option<Option<u32>> {
+    match name.strip_prefix("python3")? {
+        "" => Some(None),
+        rest => Some(Some(rest.strip_prefix('.')?.parse().ok()?)),
+    }
+}
+
+fn is_script(path: &Utf8Path) -> bool {
+    let mut mark = [0; 2];
+    let read = fs_err::File::open(path).and_then(|mut file| file.read_exact(&mut mark));
+    read.is_ok() && mark == *b"#!"
 }
 
 fn places() -> Vec<Utf8PathBuf> {

@@ -32,6 +32,6 @@ pub use self::{
     refusal::{Flaw, Refusal},
     tree::{Unpacked, pack_tree, unpack_tree},
     wagon::{Wagon, Wheel},
-    wheel::{InvalidWheelName, WheelName, normalized_name, wheel_identity},
+    wheel::{InvalidWheelName, WheelName, check_wheel, normalized_name, wheel_identity},
     write::{Packed, Recipe, WriteError, write},
 };

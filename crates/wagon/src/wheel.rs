@@ -121,6 +121,15 @@ pub fn wheel_identity(path: &Utf8Path) -> io::Result<(String, String)> {
     field("Name").zip(field("Version")).ok_or_else(invalid)
 }
 
+/// Reads a wheel to its end, all of its files: an error says why it cannot be installed.
+pub fn check_wheel(path: &Utf8Path) -> io::Result<()> {
+    let mut wheel = ZipArchive::new(fs_err::File::open(path.as_std_path())?)?;
+    for index in 0..wheel.len() {
+        io::copy(&mut wheel.by_index(index)?, &mut io::sink())?;
+    }
+    Ok(())
+}
+
 /// Returns a distribution's name as PEP 503 compares it: lower case, `-` for runs of `-`, `_`, `.`.
 pub fn normalized_name(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());

@@ -13,7 +13,8 @@ use tracing::info;
 use waggoner_wagon::WheelName;
 
 use super::{
-    EnvironmentError, EnvironmentSpec, Inner, Installed,
+    EnvironmentError, EnvironmentSpec, Inner, Installed, Progress,
+    making::Making,
     wheels::{self, Stored},
 };
 use crate::{Interpreter, ToolFailure, tool::Tool};
@@ -55,8 +56,10 @@ pub(super) async fn build(
     name: &str,
     spec: &EnvironmentSpec,
     interpreter: &Interpreter,
+    making: &Making,
 ) -> Result<Installed, EnvironmentError> {
     let package = spec.to_string();
+    making.tell(Progress::Unpacking);
     let mut wagons = vec![spec.open(&spec.wagon).await?];
     let own = &wagons[0].metadata;
     if own.package_name != spec.package_name || own.package_version != spec.package_version {
@@ -79,19 +82,26 @@ pub(super) async fn build(
     let installer = installer(inner, interpreter, spec).ok_or_else(|| {
         EnvironmentError::NoTool { package: package.clone(), python: interpreter.path.to_string() }
     })?;
-    info!(environment = name, wheels = stored.len(), with = installer.name(), "building");
+    let (wheels, tool) = (stored.len(), installer.name());
+    info!(environment = name, wheels, tool, "building");
+    making.tell(Progress::Installing { wheels, tool });
     let build = Build { root: &inner.root, prefix: directory.join(name), interpreter, installer };
-    build.run(spec, &stored).await.map_err(|source| EnvironmentError::Install {
-        package: package.clone(),
-        tag: interpreter.tag.clone(),
-        tool: build.installer.name(),
-        source,
-    })?;
+    if let Err(source) = build.run(spec, &stored).await {
+        // What pip says of a damaged wheel, or of one for another platform, does not name it.
+        let foreign = wheels::foreign(&stored, interpreter);
+        let broken = tokio::task::spawn_blocking(move || wheels::broken(&stored)).await;
+        if let Some((wheel, source)) = broken.expect("reading wheels does not panic") {
+            return Err(EnvironmentError::BrokenWheel { package, wheel, source });
+        }
+        let tag = interpreter.tag.clone();
+        return Err(EnvironmentError::Install { package, tag, tool, foreign, source });
+    }
     fs::write(build.prefix.join(PLUGIN_ID).as_std_path(), spec.wagon.digest.to_string())
         .map_err(|source| EnvironmentError::Host { package: package.clone(), source })?;
     let common = stored.iter().find(|stored| stored.wheel.name.distribution == COMMON);
     let record = Installed {
         name: name.to_owned(),
+        key: spec.key(),
         package_name: spec.package_name.clone(),
         package_version: spec.package_version.clone(),
         tag: interpreter.tag.clone(),
@@ -104,6 +114,15 @@ pub(super) async fn build(
     record.write(directory).map_err(|source| EnvironmentError::Host { package, source })?;
     info!(environment = name, "built");
     Ok(record)
+}
+
+/// Lets uv forget what it has unpacked of some distributions.
+pub(super) async fn forget(
+    root: &Utf8Path,
+    uv: &Utf8Path,
+    distributions: impl IntoIterator<Item = String>,
+) -> Result<(), ToolFailure> {
+    call(root, uv, &["cache", "clean"], distributions, None).await
 }
 
 /// uv where it is; but arguments meant for pip are given to pip.
@@ -233,37 +252,50 @@ impl Build<'_> {
         fixed: &[&str],
         arguments: impl IntoIterator<Item = String>,
     ) -> Result<(), ToolFailure> {
-        let cache = self.root.join("cache");
-        let home = cache.join("home");
-        fs::create_dir_all(home.as_std_path())
-            .map_err(|source| ToolFailure::Start { program: program.to_owned(), source })?;
-        let mut environment: BTreeMap<_, _> = [
-            ("HOME", home.as_str()),
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("LC_ALL", "C.UTF-8"),
-            ("UV_CACHE_DIR", cache.join("uv").as_str()),
-            ("UV_LINK_MODE", "hardlink"),
-            ("UV_NO_CONFIG", "1"),
-            ("UV_NO_PROGRESS", "1"),
-            ("UV_OFFLINE", "1"),
-            ("UV_PYTHON_DOWNLOADS", "never"),
-            ("PIP_CONFIG_FILE", "/dev/null"),
-        ]
-        .map(|(name, value)| (name, value.to_owned()))
-        .into();
-        if let Installer::Pip(Some(wheel)) = &self.installer
-            && fixed.contains(&"pip")
-        {
-            environment.insert("PYTHONPATH", wheel.to_string());
-        }
-        let tool = Tool {
-            program,
-            arguments: fixed.iter().map(|&text| text.to_owned()).chain(arguments).collect(),
-            environment,
-            inherits: false,
-            directory: self.root,
-            deadline: PATIENCE,
+        let path = match &self.installer {
+            Installer::Pip(Some(wheel)) if fixed.contains(&"pip") => Some(wheel.as_path()),
+            Installer::Pip(_) | Installer::Uv(_) => None,
         };
-        tool.run().await.map(drop)
+        call(self.root, program, fixed, arguments, path).await
     }
+}
+
+/// Calls a tool that sees nothing of this host but what it is given.
+async fn call(
+    root: &Utf8Path,
+    program: &Utf8Path,
+    fixed: &[&str],
+    arguments: impl IntoIterator<Item = String>,
+    python_path: Option<&Utf8Path>,
+) -> Result<(), ToolFailure> {
+    let cache = root.join("cache");
+    let home = cache.join("home");
+    fs::create_dir_all(home.as_std_path())
+        .map_err(|source| ToolFailure::Start { program: program.to_owned(), source })?;
+    let mut environment: BTreeMap<_, _> = [
+        ("HOME", home.as_str()),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("LC_ALL", "C.UTF-8"),
+        ("UV_CACHE_DIR", cache.join("uv").as_str()),
+        ("UV_LINK_MODE", "hardlink"),
+        ("UV_NO_CONFIG", "1"),
+        ("UV_NO_PROGRESS", "1"),
+        ("UV_OFFLINE", "1"),
+        ("UV_PYTHON_DOWNLOADS", "never"),
+        ("PIP_CONFIG_FILE", "/dev/null"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into();
+    if let Some(path) = python_path {
+        environment.insert("PYTHONPATH", path.to_string());
+    }
+    let tool = Tool {
+        program,
+        arguments: fixed.iter().map(|&text| text.to_owned()).chain(arguments).collect(),
+        environment,
+        inherits: false,
+        directory: root,
+        deadline: PATIENCE,
+    };
+    tool.run().await.map(drop)
 }

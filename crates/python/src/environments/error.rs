@@ -59,7 +59,7 @@ pub enum EnvironmentError {
         package: String,
     },
     /// The wheels could not be installed.
-    #[error("failed to install {package} for {tag} with {tool}")]
+    #[error("failed to install {package} for {tag} with {tool}{foreign}")]
     Install {
         /// The plugin and its version.
         package: String,
@@ -67,9 +67,24 @@ pub enum EnvironmentError {
         tag: String,
         /// What was to install it.
         tool: &'static str,
+        /// Which wheels are for another interpreter or platform, a clause; empty for none.
+        foreign: String,
         /// Why not, in the tool's words.
         #[source]
         source: ToolFailure,
+    },
+    /// One of the wheels is damaged.
+    #[error(
+        "failed to install {package}: the wheel `{wheel}` in its wagon is damaged: pack the plugin again"
+    )]
+    BrokenWheel {
+        /// The plugin and its version.
+        package: String,
+        /// The wheel's file name.
+        wheel: String,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
     },
     /// The host could not do its part.
     #[error("failed to keep an environment for {package}")]

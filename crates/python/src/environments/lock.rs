@@ -24,13 +24,21 @@ impl Lock {
     ///
     /// Asks again and again, as a thread that waits for a lock could not be called back.
     pub(super) async fn take(path: &Utf8Path) -> io::Result<Self> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::WouldBlock) => sleep(EVERY).await,
-                Err(TryLockError::Error(error)) => return Err(error),
+            match Self::try_take(path)? {
+                Some(lock) => return Ok(lock),
+                None => sleep(EVERY).await,
             }
+        }
+    }
+
+    /// Takes it if nobody holds it.
+    pub(super) fn try_take(path: &Utf8Path) -> io::Result<Option<Self>> {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The records of environments: what is ready, and what it was made of.
 
-use std::io;
+use std::{io, time::SystemTime};
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 use waggoner_types::Digest;
 
-use super::Environment;
+use super::{Environment, Lease};
 
 /// An environment that is ready, and what it was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
     /// Its name.
     pub name: String,
+    /// What it was asked for by, whatever interpreter was chosen.
+    #[serde(default)]
+    pub key: String,
     /// The plugin's package.
     pub package_name: String,
     /// Its version.
@@ -48,6 +51,7 @@ impl Installed {
             tag: self.tag.clone(),
             common_version: self.common_version.clone(),
             reused,
+            lease: Lease::default(),
         }
     }
 
@@ -94,14 +98,62 @@ pub(super) fn list(directory: &Utf8Path) -> io::Result<Vec<Installed>> {
     Ok(found)
 }
 
+/// Returns the newest environment that was asked for by this key, if one is ready.
+pub(super) fn find(directory: &Utf8Path, key: &str) -> io::Result<Option<Installed>> {
+    let all = list(directory)?.into_iter();
+    Ok(all.filter(|installed| installed.key == key).max_by_key(|installed| installed.built_at))
+}
+
+/// Notes that an environment is used now.
+pub(super) fn touch(directory: &Utf8Path, name: &str) {
+    let path = directory.join(format!("{name}.json"));
+    let file = fs::OpenOptions::new().append(true).open(path.as_std_path());
+    let touched = file.and_then(|file| file.file().set_modified(SystemTime::now()));
+    if let Err(error) = touched {
+        warn!(%name, %error, "it is not noted that an environment is used");
+    }
+}
+
+/// Returns when an environment was last used.
+pub(super) fn used_at(directory: &Utf8Path, installed: &Installed) -> Timestamp {
+    let path = directory.join(format!("{}.json", installed.name));
+    let modified = fs::metadata(path.as_std_path()).and_then(|metadata| metadata.modified());
+    let used_at = modified.ok().and_then(|modified| Timestamp::try_from(modified).ok());
+    used_at.unwrap_or(installed.built_at)
+}
+
+/// Returns the names of the directories that have no record.
+pub(super) fn without(directory: &Utf8Path) -> io::Result<Vec<String>> {
+    let entries = match directory.read_dir_utf8() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && read(directory, entry.file_name()).is_none() {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Makes an environment none: from now on it is not found.
+pub(super) fn forget(directory: &Utf8Path, name: &str) -> io::Result<()> {
+    unless_gone(fs::remove_file(directory.join(format!("{name}.json")).as_std_path()))
+}
+
 /// Removes an environment: its record first, so that it is none before its files go.
 pub(super) fn remove(directory: &Utf8Path, name: &str) -> io::Result<()> {
-    let gone = |result: io::Result<()>| match result {
+    forget(directory, name)?;
+    unless_gone(fs::remove_dir_all(directory.join(name).as_std_path()))
+}
+
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
-    };
-    gone(fs::remove_file(directory.join(format!("{name}.json")).as_std_path()))?;
-    gone(fs::remove_dir_all(directory.join(name).as_std_path()))
+    }
 }
 
 mod digest {

@@ -38,26 +38,28 @@ pub struct WagonFile {
 }
 
 /// Raised when the way in which environments are built changes, so that none of before is used.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 // === impl EnvironmentSpec ===
 
 impl EnvironmentSpec {
+    /// What the environment is asked for by, whatever interpreter will be chosen.
+    pub(super) fn key(&self) -> String {
+        let mut parts = vec![
+            LAYOUT.to_string(),
+            self.package_name.clone(),
+            self.package_version.clone(),
+            self.wagon.digest.to_string(),
+        ];
+        parts.extend(self.extra_wagons.iter().map(|extra| extra.digest.to_string()));
+        parts.push(self.install_arguments.trim().to_owned());
+        digest(&parts)
+    }
+
     /// The environment's name with an interpreter: for people in front, exact at the end.
     pub(super) fn name(&self, interpreter: &Interpreter) -> String {
-        let mut hasher = Sha256::new();
-        let mut part = |text: &str| hasher.update(format!("{} {text}\n", text.len()));
-        part(&LAYOUT.to_string());
-        part(&self.package_name);
-        part(&self.package_version);
-        part(&self.wagon.digest.to_string());
-        for extra in &self.extra_wagons {
-            part(&extra.digest.to_string());
-        }
-        part(interpreter.path.as_str());
-        part(&interpreter.version);
-        part(self.install_arguments.trim());
-        let digest = Digest(hasher.finalize().into()).to_string();
+        let digest =
+            digest(&[self.key(), interpreter.path.to_string(), interpreter.version.clone()]);
         let plain = |text: &str| -> String {
             let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
             text.chars().filter(fits).take(60).collect()
@@ -74,6 +76,15 @@ impl EnvironmentSpec {
             .expect("reading a wagon does not panic")
             .map_err(|source| EnvironmentError::Wagon { package: self.to_string(), source })
     }
+}
+
+/// The digest of some texts, told apart.
+fn digest(parts: &[String]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(format!("{} {part}\n", part.len()));
+    }
+    Digest(hasher.finalize().into()).to_string()
 }
 
 impl fmt::Display for EnvironmentSpec {

@@ -2,14 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    env, io,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use waggoner_types::Digest;
-use waggoner_wagon::{Flaw, Refusal, Wagon, Wheel};
+use waggoner_wagon::{Flaw, Refusal, Wagon, Wheel, WheelName, check_wheel};
+
+use crate::Interpreter;
 
 /// A wheel and where it is.
 #[derive(Clone, Debug)]
@@ -42,16 +44,65 @@ pub(super) fn store(root: &Utf8Path, wagons: &[Wagon]) -> Result<Vec<Stored>, Re
     Ok(chosen)
 }
 
-/// Removes every wheel but those with the given digests.
-pub(super) fn collect(root: &Utf8Path, kept: &BTreeSet<Digest>) -> io::Result<()> {
+/// Removes every wheel but those with the given digests, and what was left half unpacked. Returns
+/// the distributions whose wheels went.
+pub(super) fn collect(root: &Utf8Path, kept: &BTreeSet<Digest>) -> io::Result<BTreeSet<String>> {
+    let mut gone = BTreeSet::new();
     for entry in root.read_dir_utf8()? {
         let entry = entry?;
-        let digest: Option<Digest> = entry.file_name().parse().ok();
-        if digest.is_some_and(|digest| !kept.contains(&digest)) {
-            fs::remove_dir_all(entry.path().as_std_path())?;
+        if entry.file_name().parse().is_ok_and(|digest: Digest| kept.contains(&digest)) {
+            continue;
+        }
+        for wheel in entry.path().read_dir_utf8()?.flatten() {
+            gone.extend(wheel.file_name().parse().map(|name: WheelName| name.distribution));
+        }
+        fs::remove_dir_all(entry.path().as_std_path())?;
+    }
+    Ok(gone)
+}
+
+/// Returns the first wheel that is damaged, and how.
+pub(super) fn broken(stored: &[Stored]) -> Option<(String, io::Error)> {
+    stored.iter().find_map(|stored| {
+        let error = check_wheel(&stored.path()).err()?;
+        // A disk that fails says nothing of the wheel.
+        let of_the_wheel = error.raw_os_error().is_none();
+        of_the_wheel.then(|| (stored.wheel.name.to_string(), error))
+    })
+}
+
+/// Says which wheels are for another interpreter or platform; nothing where all are for this one.
+pub(super) fn foreign(stored: &[Stored], interpreter: &Interpreter) -> String {
+    let names = stored.iter().map(|stored| &stored.wheel.name);
+    let foreign: Vec<_> = names.filter(|name| !is_for(name, &interpreter.tag)).collect();
+    match foreign.as_slice() {
+        [] => String::new(),
+        [one] => format!(" (the wheel `{one}` in its wagon is for another Python or platform)"),
+        more => {
+            let names: Vec<_> = more.iter().map(|name| format!("`{name}`")).collect();
+            let names = names.join(", ");
+            format!(" (the wheels {names} in its wagon are for another Python or platform)")
         }
     }
-    Ok(())
+}
+
+/// Whether a wheel may be for this host and an interpreter `py311` (PEP 425), as far as that can
+/// be said without the interpreter's own list of tags.
+fn is_for(wheel: &WheelName, tag: &str) -> bool {
+    let minor = |digits: &str| digits.strip_prefix('3').map(|minor| minor.parse().unwrap_or(0));
+    let own: Option<u32> = tag.strip_prefix("py").and_then(minor);
+    let stable = wheel.abi.iter().any(|abi| abi == "abi3" || abi == "none");
+    let python = wheel.python.iter().any(|python| {
+        let (Some(digits), is_generic) = (python.get(2..), python.starts_with("py")) else {
+            return false;
+        };
+        let wanted = minor(digits);
+        wanted.is_some() && (wanted == own || (wanted < own && (stable || is_generic)))
+    });
+    let platform = wheel.platform.iter().any(|platform| {
+        platform == "any" || (platform.contains("linux") && platform.ends_with(env::consts::ARCH))
+    });
+    python && platform
 }
 
 // === impl Stored ===
@@ -85,4 +136,30 @@ fn adopt(partial: &Utf8Path, stored: &Stored) -> io::Result<()> {
     }
     fs::create_dir_all(stored.directory.as_std_path())?;
     fs::rename(partial.join(stored.wheel.name.as_str()).as_std_path(), stored.path().as_std_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wheel_is_for_an_interpreter_and_a_platform() {
+        let arch = env::consts::ARCH;
+        for (tags, is) in [
+            ("py3-none-any", true),
+            ("py2.py3-none-any", true),
+            ("py2-none-any", false),
+            ("py39-none-any", true),
+            ("py312-none-any", false),
+            (&format!("cp311-cp311-manylinux2014_{arch}"), true),
+            (&format!("cp39-abi3-manylinux_2_34_{arch}"), true),
+            (&format!("cp39-cp39-linux_{arch}"), false),
+            (&format!("cp312-abi3-linux_{arch}"), false),
+            ("cp311-cp311-win_amd64", false),
+            ("cp311-cp311-manylinux2014_s390x", false),
+        ] {
+            let name: WheelName = format!("x-1.0-{tags}.whl").parse().unwrap();
+            assert_eq!(is_for(&name, "py311"), is, "{name}");
+        }
+    }
 }

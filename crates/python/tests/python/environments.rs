@@ -1,14 +1,19 @@
 //! Environments of tiny wheels, offline.
 
 use std::{
-    collections::BTreeSet, error::Error as _, os::unix::fs::PermissionsExt as _, process::Command,
+    error::Error as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    process::Command,
+    time::Duration,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::Utf8TempDir;
 use fs_err as fs;
+use jiff::Timestamp;
 use waggoner_python::{
-    Environment, EnvironmentError, EnvironmentSpec, Environments, find_interpreters,
+    Environment, EnvironmentError, EnvironmentSpec, Environments, Progress, Unwanted,
+    find_interpreters,
 };
 
 use crate::support::{installers, python, spec, uv, wagon, wheel};
@@ -70,8 +75,12 @@ async fn an_environment_is_built_once_and_found_again() {
             ("1.0".into(), "2.0".into())
         );
         assert_eq!(anew.list().unwrap().len(), 2);
-        let removed = anew.remove_unused(&BTreeSet::from([second.name.clone()])).await.unwrap();
-        assert_eq!(removed, std::slice::from_ref(&first.name));
+        let unwanted = Unwanted::OfWagon(one.wagon.digest);
+        let now = Timestamp::now();
+        // Nobody of the new agent holds the first one.
+        let removed = anew.collect(unwanted, now).await.unwrap();
+        assert_eq!(removed.len(), 1);
+        assert_eq!(removed[0].name, first.name);
         assert!(!first.prefix.exists());
         assert_eq!(installed_version(&second), "2.0");
         // Its own wheel and the one of cloudify-common, which both had, are still there.
@@ -160,6 +169,119 @@ async fn a_failed_build_says_why_and_leaves_nothing() {
         let helped = EnvironmentSpec { extra_wagons: vec![extra], ..missing.clone() };
         environments.ensure(&helped).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_wheel_that_cannot_be_installed_is_named() {
+    let directory = Utf8TempDir::new().unwrap();
+    let python = python().await;
+    let make = |name: &str, spoil: fn(&Utf8Path)| {
+        let wheels = directory.path().join(name);
+        let text = "left = 'pad' # which is long enough to be spoilt somewhere in its middle\n";
+        wheel(&wheels, "left-pad", "2.1", &[], &[("left_pad.py", text)]);
+        spoil(&wheels.join("left_pad-2.1-py3-none-any.whl"));
+        wheel(&wheels, "web-plugin", "1.0", &["left-pad"], &[("web_plugin/__init__.py", "")]);
+        wheel(&wheels, "cloudify-common", "5.1.0", &[], &[("cloudify/__init__.py", "")]);
+        spec("web-plugin", "1.0", wagon(&wheels, "web-plugin", "1.0", &python.tag))
+    };
+    let broken = make("broken", |path| {
+        let mut bytes = fs::read(path).unwrap();
+        // The first file's bytes come right after its name.
+        let at = bytes.windows(11).position(|window| window == b"left_pad.py").unwrap() + 16;
+        bytes[at..at + 4].iter_mut().for_each(|byte| *byte ^= 0xff);
+        fs::write(path, bytes).unwrap();
+    });
+    let foreign = make("foreign", |path| {
+        fs::rename(path, path.with_file_name("left_pad-2.1-cp311-cp311-win_amd64.whl")).unwrap();
+    });
+    for uv in installers() {
+        let root = directory.path().join(if uv.is_some() { "uv" } else { "pip" });
+        let environments = Environments::with_tools(&root, uv, vec![python.clone()]);
+        for (spec, words) in [(&broken, "left_pad-2.1"), (&foreign, "win_amd64")] {
+            let error = chain(&environments.ensure(spec).await.unwrap_err());
+            assert!(error.contains(words) && error.contains("`web-plugin`"), "{error}");
+            assert_eq!(left(&root), Vec::<String>::new());
+            assert_eq!(environments.list().unwrap(), []);
+            assert_eq!(root.join("wheels").read_dir_utf8().unwrap().count(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_sees_how_far_it_is() {
+    let directory = Utf8TempDir::new().unwrap();
+    let python = python().await;
+    let environments = Environments::with_tools(directory.path(), uv(), vec![python.clone()]);
+    let spec = plugin(directory.path(), "1.0", &python.tag);
+    let mut progress = environments.progress(&spec);
+    let (made, steps) = tokio::join!(environments.ensure(&spec), async {
+        let mut steps = Vec::new();
+        while !matches!(steps.last(), Some(Progress::Installing { .. })) {
+            progress.changed().await.unwrap();
+            steps.extend(*progress.borrow_and_update());
+        }
+        steps
+    });
+    made.unwrap();
+    let tool = if uv().is_some() { "uv" } else { "pip" };
+    let expected = [Progress::Unpacking, Progress::Installing { wheels: 2, tool }];
+    assert!(steps.ends_with(&expected), "{steps:?}");
+}
+
+#[tokio::test]
+async fn an_environment_that_nobody_uses_goes_with_its_wheels() {
+    const LONG: Duration = Duration::from_hours(1);
+    let directory = Utf8TempDir::new().unwrap();
+    let python = python().await;
+    for uv in installers() {
+        let root = directory.path().join(if uv.is_some() { "uv" } else { "pip" });
+        let environments = Environments::with_tools(&root, uv, vec![python.clone()]);
+        let kept =
+            environments.ensure(&plugin(directory.path(), "1.0", &python.tag)).await.unwrap();
+        let two = plugin(directory.path(), "2.0", &python.tag);
+        drop(environments.ensure(&two).await.unwrap());
+        fs::create_dir_all(root.join("environments/left-over")).unwrap();
+
+        // Both were used a moment ago.
+        let unwanted = Unwanted::UnusedFor(LONG);
+        let now = Timestamp::now();
+        assert_eq!(environments.collect(unwanted, now).await.unwrap(), []);
+        assert!(!root.join("environments/left-over").exists());
+        // One is held, however long ago.
+        let later = now + 2 * LONG;
+        let gone = environments.collect(unwanted, later).await.unwrap();
+        assert_eq!(gone.iter().map(|it| it.package_version.as_str()).collect::<Vec<_>>(), ["2.0"]);
+        assert_eq!(installed_version(&kept), "1.0");
+        assert_eq!(root.join("wheels").read_dir_utf8().unwrap().count(), 2);
+        assert_eq!(environments.find(&two).await, None);
+        drop(kept);
+        assert_eq!(environments.collect(unwanted, later).await.unwrap().len(), 1);
+        assert_eq!(left(&root), Vec::<String>::new());
+        assert_eq!(root.join("wheels").read_dir_utf8().unwrap().count(), 0);
+        // What it unpacked of them, uv has let go too.
+        let unpacked = root.join("cache/uv/archive-v0").read_dir_utf8();
+        for wheel in unpacked.into_iter().flatten().flatten() {
+            assert!(!wheel.path().join("web_plugin").exists(), "{wheel:?}");
+        }
+        assert!(!environments.ensure(&two).await.unwrap().reused);
+    }
+}
+
+#[tokio::test]
+async fn equal_wheels_of_two_wagons_are_one_copy() {
+    let directory = Utf8TempDir::new().unwrap();
+    let python = python().await;
+    let Some(uv) = uv() else { return };
+    let environments = Environments::with_tools(directory.path(), Some(uv), vec![python.clone()]);
+    let mut inodes = Vec::new();
+    for version in ["1.0", "2.0"] {
+        let spec = plugin(directory.path(), version, &python.tag);
+        let made = environments.ensure(&spec).await.unwrap();
+        let shared = format!("lib/python3.{}/site-packages/cloudify/__init__.py", &python.tag[3..]);
+        inodes.push(fs::metadata(made.prefix.join(shared)).unwrap().ino());
+    }
+    assert_eq!(inodes[0], inodes[1]);
+    assert_eq!(directory.path().join("wheels").read_dir_utf8().unwrap().count(), 3);
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 use waggoner_python::{
-    Environment, EnvironmentSpec, Environments, Interpreter, PackRequest, PackSource, WagonFile,
-    find_interpreters, interpreters, pack,
+    Environment, EnvironmentSpec, Environments, Interpreter, Lease, PackRequest, PackSource,
+    WagonFile, find_interpreters, interpreters, pack,
 };
 use waggoner_types::Digest;
 use waggoner_wagon::{Format, OsProperties, Recipe, write};
@@ -113,6 +113,7 @@ pub(crate) async fn plugin_environment() -> Option<(Environments, Environment)> 
             tag: String::new(),
             common_version: String::new(),
             reused: true,
+            lease: Lease::default(),
         };
         return Some((Environments::new(root, None), environment));
     }

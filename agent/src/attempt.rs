@@ -255,7 +255,14 @@ impl Attempt {
 
     /// Starts its process, once. Returns its id.
     pub(crate) async fn spawn(&self, spawn: &Spawn) -> Result<i32, Refused> {
-        self.journal.spawn(self.id, spawn).await
+        match self.journal.spawn(self.id, spawn).await {
+            // A supervisor that was started anew may hear of it before it hears of the attempt.
+            Err(Refused { refusal: Refusal::Unknown, .. }) => {
+                self.is_open().await?;
+                self.journal.spawn(self.id, spawn).await
+            }
+            spawned => spawned,
+        }
     }
 
     /// Hears how its process ended.

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::ready,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -35,8 +37,8 @@ struct Known {
 
 /// What a start found.
 #[derive(Debug)]
-pub(crate) enum Opening {
-    /// Nobody has heard of the attempt: run it.
+enum Opening {
+    /// Nobody has heard of the attempt.
     New(Arc<Attempt>),
     /// It runs, or ran, already.
     Known(Arc<Attempt>),
@@ -66,24 +68,39 @@ impl Attempts {
     }
 
     /// Makes an attempt known, once, and for good before this returns.
+    ///
+    /// It begins while it is on its way to the journal, where what it asks for stands behind it:
+    /// its process shares the way to the disk, and is not started if the attempt is refused.
     pub(crate) async fn open(
         &self,
         id: AttemptId,
         epoch: u64,
         start: Bytes,
-    ) -> Result<Opening, Refused> {
+        begin: impl FnOnce(Arc<Attempt>),
+    ) -> Result<Arc<Attempt>, Refused> {
         let attempt = match self.admit(id, epoch, start.clone())? {
             Opening::New(attempt) => attempt,
             Opening::Known(attempt) => {
                 attempt.is_open().await.map_err(|refused| refusal(&refused))?;
-                return Ok(Opening::Known(attempt));
+                return Ok(attempt);
             }
         };
-        let opened = self.journal.open_attempt(id, epoch, start).await;
+        let mut opening = pin!(self.journal.open_attempt(id, epoch, start));
+        let asked = tokio::select! {
+            biased;
+            opened = &mut opening => Some(opened),
+            // It was polled: it is on its way.
+            () = ready(()) => None,
+        };
+        begin(Arc::clone(&attempt));
+        let opened = match asked {
+            Some(opened) => opened,
+            None => opening.await,
+        };
         let refused = match opened {
             Ok(Opened::New) => {
                 attempt.opened(Ok(()));
-                return Ok(Opening::New(attempt));
+                return Ok(attempt);
             }
             Ok(Opened::Known { .. }) => waggoner_supervisor::Refused {
                 refusal: Refusal::Known { epoch },

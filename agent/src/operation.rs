@@ -26,7 +26,10 @@ mod settings;
 pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) {
     let span = info_span!("operation", attempt = %attempt.id);
     let outcome = conduct(&house, &attempt, start).instrument(span).await;
-    attempt.end(outcome).await;
+    // One that the journal has refused has no outcome: the manager hears of the refusal.
+    if attempt.is_open().await.is_ok() {
+        attempt.end(outcome).await;
+    }
     place::clear(&house, attempt.id).await;
 }
 

@@ -20,7 +20,6 @@ use waggoner_wire::{At as _, Reason, Refused, from_duration, timestamp, to_host}
 use crate::{
     api::conversation::{Conversation, FIRST_WORDS, VOICE},
     attempt::Attempt,
-    attempts::Opening,
     environments::prepare,
     house::House,
     operation,
@@ -92,13 +91,8 @@ impl AgentApi {
                 let bytes = message.encode_to_vec().into();
                 let start = Start::try_from(message)?;
                 let (id, epoch) = (start.id, start.epoch);
-                let attempt = match house.attempts.open(id, epoch, bytes).await? {
-                    Opening::Known(attempt) => attempt,
-                    Opening::New(attempt) => {
-                        self.run(attempt.clone(), start);
-                        attempt
-                    }
-                };
+                let begin = |attempt| self.run(attempt, start);
+                let attempt = house.attempts.open(id, epoch, bytes, begin).await?;
                 (attempt, First::Start { epoch })
             }
             Message::Resume(resume) => {

@@ -9,12 +9,12 @@ use waggoner_python::{
     Environment,
     dispatch::{self, Timeout, Variables},
 };
-use waggoner_supervisor::Spawn;
+use waggoner_supervisor::{Spawn, Warm};
 use waggoner_types::{OperationError, Outcome};
 
 use crate::{
     attempt::Attempt,
-    environments::prepare,
+    environments::{Waiting, held, install},
     house::House,
     operation::{
         cancelled, failed, interrupted, not_started,
@@ -44,11 +44,16 @@ pub(super) async fn run(
     task: Task,
 ) -> Outcome {
     start.context.insert("task_name".to_owned(), Value::String(task.name.clone()));
+    let logger = start.context.get("task_id").and_then(Value::as_str).unwrap_or_default();
+    let logger = format!("ctx.{logger}");
+    let waiting = Waiting { attempt, logger: &logger };
+    // What another life of the daemon started goes on in its environment, which has to stay.
+    let _held = if attempt.had_process() { held(house, &task.environment).await } else { None };
     let environment = if attempt.had_process() {
         None
     } else {
         let prepared = tokio::select! {
-            ready = prepare(&house.environments, &house.artifacts, &task.environment) => ready,
+            ready = install(house, &task.environment, Some(waiting)) => ready,
             order = attempt.cancelled() => return failed(cancelled(&order.reason)),
         };
         match prepared {
@@ -80,7 +85,7 @@ async fn launch(
     place: &Place,
     environment: &Environment,
 ) -> Result<Ended, Outcome> {
-    let described = describe(house, place, environment, start, &task.inputs).await;
+    let described = describe(house, place, environment, start, task).await;
     let spawn = described.map_err(|error| {
         let message = format!("failed to prepare the operation's process: {error}");
         failed(OperationError::recoverable(message))
@@ -112,10 +117,10 @@ async fn describe(
     place: &Place,
     environment: &Environment,
     start: &Start,
-    inputs: &Map<String, Value>,
+    task: &Task,
 ) -> io::Result<Spawn> {
     let directory = place.dispatch();
-    let input = dispatch::input_json(&Value::Object(start.context.clone()), inputs);
+    let input = dispatch::input_json(&Value::Object(start.context.clone()), &task.inputs);
     fs::write(directory.join(dispatch::INPUT), input.to_string()).await?;
     let runtime = house.environments.runtime()?;
     let mut env = place.env();
@@ -142,9 +147,25 @@ async fn describe(
     env.extend(variables.to_map());
     let mut spawn = Spawn::new(&environment.python, work.clone());
     spawn.args = dispatch::arguments(directory.as_str()).to_vec();
+    spawn.warm = Some(warm(place, &env, &task.name));
     spawn.env = env;
     spawn.limits = start.into();
     Ok(spawn)
+}
+
+/// Describes what the process may be forked from: nothing of it is this operation's own.
+fn warm(place: &Place, env: &BTreeMap<String, String>, task_name: &str) -> Warm {
+    let directory = place.dispatch();
+    let folder = directory.parent().unwrap_or(&directory);
+    let is_own =
+        |value: &str| value.contains(folder.as_str()) || value.contains(place.socket().as_str());
+    let (own, common): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        env.clone().into_iter().partition(|(_, value)| is_own(value));
+    Warm {
+        args: dispatch::server_arguments(own.keys().map(String::as_str)),
+        env: common,
+        preload: dispatch::module(task_name).map(str::to_owned),
+    }
 }
 
 /// The variables that the manager wants a central operation to see (`cloudify_agent/worker.py`).

@@ -58,11 +58,12 @@ pub(crate) fn start(
     spawn: &Spawn,
     program: &str,
     mark: &str,
+    stdin: Option<&OwnedFd>,
 ) -> io::Result<(Pid, OwnedFd, OwnedFd)> {
     let (stdout, stdout_child) = pipe_with(PipeFlags::CLOEXEC)?;
     let (stderr, stderr_child) = pipe_with(PipeFlags::CLOEXEC)?;
-    let stdin = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let streams = [stdin.as_fd(), stdout_child.as_fd(), stderr_child.as_fd()];
+    let nothing = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let streams = [stdin.unwrap_or(&nothing).as_fd(), stdout_child.as_fd(), stderr_child.as_fd()];
     let args = [program].into_iter().chain(spawn.args.iter().map(String::as_str));
     let env = spawn.env.iter().map(|(name, value)| format!("{name}={value}"));
     let image = Image {

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     io,
     os::fd::OwnedFd,
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use rustix::{
@@ -16,13 +16,16 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::Exit;
+use crate::{Exit, fork::Channel, table};
 
-/// A direct child, which stays a zombie after its exit until this is dropped.
+/// A direct child, or a fork of one, which stays a zombie after its exit until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Leader {
     pid: Pid,
     watch: Watch,
+    /// The child of ours that it was forked from, and that reaps it while it lives: then it is ours
+    /// as every orphan.
+    server: Option<Arc<Channel>>,
 }
 
 /// What wakes us when the leader exits.
@@ -70,9 +73,18 @@ pub(crate) fn reap(pid: Pid) -> bool {
 impl Leader {
     /// Takes over a child that was just spawned, under [`SPAWNING`].
     pub(crate) fn adopt(pid: Pid) -> io::Result<Self> {
+        Self::take_over(pid, None)
+    }
+
+    /// Takes over a fork, under [`SPAWNING`].
+    pub(crate) fn adopt_fork(pid: Pid, server: Arc<Channel>) -> io::Result<Self> {
+        Self::take_over(pid, Some(server))
+    }
+
+    fn take_over(pid: Pid, server: Option<Arc<Channel>>) -> io::Result<Self> {
         lock(&LIVE).get_or_insert_default().insert(pid.as_raw_pid());
         // From here on dropping it reaps it, also when the watch fails.
-        let mut leader = Self { pid, watch: Watch::Signal };
+        let mut leader = Self { pid, watch: Watch::Signal, server };
         match pidfd_open(pid, PidfdFlags::NONBLOCK) {
             Ok(pidfd) => {
                 #[expect(unsafe_code, reason = "tokio asks for the promise below")]
@@ -96,6 +108,8 @@ impl Leader {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(self.pid), options) {
             Ok(status) => status.as_ref().map(exit_of),
+            // Nobody reaps it before we say so, and who cannot ask the kernel can read.
+            Err(_) if self.server.is_some() => table::exit(self.pid.as_raw_pid()),
             Err(_) => Some(Exit::Lost),
         }
     }
@@ -132,7 +146,11 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        if !reap(self.pid) {
+        if let Some(server) = &self.server
+            && server.reap(self.pid)
+        {
+            lock(&LIVE).as_mut().map(|live| live.remove(&self.pid.as_raw_pid()));
+        } else if !reap(self.pid) {
             lock(&ABANDONED).push(self.pid);
         }
     }

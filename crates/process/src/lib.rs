@@ -16,6 +16,9 @@
 //! cleared its environment is not found, unless the child was born in a [`Cgroup`]: then all that
 //! came of it are.
 //!
+//! A child may also be a [`Fork`] of a [`ForkServer`], a process that is ready to become it. It is the
+//! same in all that is said here, but for who its parent is, and its session is its own.
+//!
 //! An [`Output`] is pulled: who does not ask for the next chunk lets the pipe fill, which slows
 //! the child and nothing else.
 
@@ -25,6 +28,7 @@ mod child;
 mod detach;
 mod exit;
 mod family;
+mod fork;
 mod identity;
 mod leader;
 mod orphans;
@@ -36,6 +40,7 @@ pub use cgroup::{Cgroup, Cgroups};
 pub use child::{Child, Stopped};
 pub use detach::{detach, lead_session};
 pub use exit::Exit;
+pub use fork::{Fork, ForkServer};
 pub use identity::{BOOT_ID, Buried, Identity, Parent, Proof, boot_id};
 pub use orphans::Orphans;
 pub use output::{Chunk, Output, Source};

@@ -73,6 +73,16 @@ const BUSY: (u32, Duration) = (20, Duration::from_millis(10));
 /// us is not, and a daemon started by a script would hold it for good.
 static SEALED: LazyLock<()> = LazyLock::new(seal_now);
 
+/// A child that was started, before somebody has taken charge of it.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) leader: Arc<Leader>,
+    mark: Arc<str>,
+    cgroup: Option<Arc<Cgroup>>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
 /// A child, the ends of its stdout and stderr, and the cgroup in which it was born.
 type Born = (Pid, OwnedFd, OwnedFd, Option<Arc<Cgroup>>);
 
@@ -94,6 +104,14 @@ impl Spawn {
 
     /// Starts it. On an error nothing runs.
     pub async fn start(&self) -> Result<(Child, Output), SpawnError> {
+        let begun = self.begin(None).await?;
+        // Made first, so that a failure below kills what was started.
+        let child = Child::new(Arc::clone(&begun.leader), begun.mark.clone(), begun.cgroup.clone());
+        Ok((child, begun.into_output(self.linger).map_err(|error| self.failed(error))?))
+    }
+
+    /// Starts it, with this as its stdin if there is one.
+    pub(crate) async fn begin(&self, stdin: Option<&OwnedFd>) -> Result<Begun, SpawnError> {
         let fail = |flaw| SpawnError { program: self.program.clone(), flaw };
         seal();
         leader::reap_abandoned();
@@ -102,7 +120,7 @@ impl Spawn {
         let mark = format!("{MARK}={word}");
         let mut tries = 0;
         loop {
-            match self.spawn(&program, &mark) {
+            match self.spawn(&program, &mark, stdin) {
                 Ok(started) => return Ok(started),
                 Err(error)
                     if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY.0 =>
@@ -115,24 +133,17 @@ impl Spawn {
         }
     }
 
-    fn spawn(&self, program: &Utf8Path, mark: &str) -> io::Result<(Child, Output)> {
-        let (leader, stdout, stderr, cgroup) = {
-            let _guard = leader::SPAWNING.read();
-            let (pid, stdout, stderr, cgroup) = self.bear(program, mark)?;
-            (adopt(pid)?, stdout, stderr, cgroup)
-        };
-        let leader = Arc::new(leader);
-        // Made first, so that a failure below kills what was started.
-        let child = Child::new(Arc::clone(&leader), mark.into(), cgroup);
-        let stdout = pipe::Receiver::from_owned_fd(stdout)?;
-        let stderr = pipe::Receiver::from_owned_fd(stderr)?;
-        Ok((child, Output::new(leader, stdout, stderr, self.linger)))
+    fn spawn(&self, program: &Utf8Path, mark: &str, stdin: Option<&OwnedFd>) -> io::Result<Begun> {
+        let _guard = leader::SPAWNING.read();
+        let (pid, stdout, stderr, cgroup) = self.bear(program, mark, stdin)?;
+        let leader = Arc::new(adopt(pid)?);
+        Ok(Begun { leader, mark: mark.into(), cgroup, stdout, stderr })
     }
 
     /// Starts the child in its cgroup, or, where that cannot be, without.
-    fn bear(&self, program: &Utf8Path, mark: &str) -> io::Result<Born> {
+    fn bear(&self, program: &Utf8Path, mark: &str, stdin: Option<&OwnedFd>) -> io::Result<Born> {
         if let Some(cgroup) = &self.cgroup {
-            match birth::start(cgroup, self, program.as_str(), mark) {
+            match birth::start(cgroup, self, program.as_str(), mark, stdin) {
                 Ok((pid, stdout, stderr)) => {
                     return Ok((pid, stdout, stderr, Some(Arc::clone(cgroup))));
                 }
@@ -150,7 +161,10 @@ impl Spawn {
             .envs(&self.env)
             .env(MARK, word)
             .current_dir(&self.cwd)
-            .stdin(Stdio::null())
+            .stdin(match stdin {
+                Some(stdin) => stdin.try_clone()?.into(),
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
@@ -160,6 +174,12 @@ impl Spawn {
         let pipes = spawned.stdout.take().zip(spawned.stderr.take());
         let (stdout, stderr) = pipes.expect("both were asked to be pipes");
         Ok((pid, stdout.into(), stderr.into(), None))
+    }
+
+    /// Says why it did not start.
+    pub(crate) fn failed(&self, error: io::Error) -> SpawnError {
+        let flaw = Flaw::diagnose(&self.program, &self.cwd, error);
+        SpawnError { program: self.program.clone(), flaw }
     }
 
     /// Finds the file to run.
@@ -178,6 +198,16 @@ impl Spawn {
                 runs.then_some(file)
             });
         found.ok_or_else(|| Flaw::NotInPath { path: path.to_owned() })
+    }
+}
+
+// === impl Begun ===
+
+impl Begun {
+    pub(crate) fn into_output(self, linger: Duration) -> io::Result<Output> {
+        let stdout = pipe::Receiver::from_owned_fd(self.stdout)?;
+        let stderr = pipe::Receiver::from_owned_fd(self.stderr)?;
+        Ok(Output::new(self.leader, stdout, stderr, linger))
     }
 }
 

@@ -6,7 +6,7 @@ use rustix::process::{
     Pid, PidfdFlags, RawPid, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
 };
 
-use crate::identity::Parent;
+use crate::{Exit, identity::Parent};
 
 /// One line of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +162,25 @@ impl Kin {
         if row.session != 0 && !asker.is_own_session(row.session) {
             self.sessions.insert(row.session);
         }
+    }
+}
+
+/// Reads from the zombie of a process how it ended. `None` means that it runs.
+pub(crate) fn exit(pid: RawPid) -> Option<Exit> {
+    let Ok(stat) = fs_err::read(format!("/proc/{pid}/stat")) else { return Some(Exit::Lost) };
+    let stat = String::from_utf8_lossy(&stat);
+    match parse(&stat) {
+        Some(row) if row.alive => None,
+        // The last field is the status as `waitpid(2)` has it.
+        _ => Some(stat.split_ascii_whitespace().last().and_then(|status| status.parse().ok()))
+            .map(|status: Option<i32>| status.map_or(Exit::Lost, exit_of)),
+    }
+}
+
+fn exit_of(status: i32) -> Exit {
+    match status & 0x7f {
+        0 => Exit::Code(status >> 8 & 0xff),
+        signal => Exit::Signal(signal),
     }
 }
 

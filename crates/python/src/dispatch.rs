@@ -23,6 +23,9 @@ pub const OUTPUT: &str = "output.json";
 /// The module that the process runs; its one argument is the dispatch directory.
 pub const MODULE: &str = "waggoner_runtime";
 
+/// The module that a warm server runs.
+const SERVER: &str = "waggoner_runtime.server";
+
 /// Returns the content of `input.json` for a context and an operation's inputs.
 pub fn input_json(context: &Value, inputs: &Map<String, Value>) -> Value {
     let mut context = context.clone();
@@ -40,6 +43,20 @@ pub fn input_json(context: &Value, inputs: &Map<String, Value>) -> Value {
 /// the stock worker starts it.
 pub fn arguments(dispatch_directory: &str) -> [String; 4] {
     ["-u", "-m", MODULE, dispatch_directory].map(str::to_owned)
+}
+
+/// The arguments of an environment's interpreter that make it a warm server: it imports once what
+/// every operation needs, and forks itself into them.
+///
+/// `own` names the variables whose values are an operation's own: what reads one of them while it is
+/// imported is imported by each operation for itself.
+pub fn server_arguments<'a>(own: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    ["-u", "-m", SERVER].into_iter().chain(own).map(str::to_owned).collect()
+}
+
+/// Returns the module that has a task's function.
+pub fn module(task_name: &str) -> Option<&str> {
+    task_name.rsplit_once('.').map(|(module, _)| module).filter(|module| !module.is_empty())
 }
 
 /// Returns the task and the inputs by which the stock script runner runs a script of a blueprint

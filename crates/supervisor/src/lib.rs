@@ -32,5 +32,5 @@ pub use refusal::{Refusal, Refused};
 pub use server::{Config, SuperviseError, supervise};
 pub use words::{
     Attempt, CancelOrder, Exited, Greeting, Limits, Mode, Opened, Place, Process, Spawn, Tail,
-    Written,
+    Warm, Written,
 };

@@ -10,7 +10,8 @@ use waggoner_wire::{duration, from_duration, from_exit, from_timestamp, timestam
 use crate::{
     refusal::Refused,
     words::{
-        Attempt, CancelOrder, Exited, Greeting, Limits, Mode, Place, Process, Spawn, Tail, Written,
+        Attempt, CancelOrder, Exited, Greeting, Limits, Mode, Place, Process, Spawn, Tail, Warm,
+        Written,
     },
 };
 
@@ -56,7 +57,19 @@ pub(crate) fn to_spawn(attempt: AttemptId, spawn: &Spawn) -> pb::Spawn {
         unlinked_timeout: unlinked.map(duration),
         grace: Some(duration(grace)),
         linger: linger.map(duration),
+        warm: spawn.warm.clone().map(to_warm),
     }
+}
+
+fn to_warm(warm: Warm) -> pb::Warm {
+    let Warm { args, env, preload } = warm;
+    pb::Warm { args, env: env.into_iter().collect(), preload: preload.unwrap_or_default() }
+}
+
+fn from_warm(message: pb::Warm) -> Warm {
+    let pb::Warm { args, env, preload } = message;
+    let preload = Some(preload).filter(|preload| !preload.is_empty());
+    Warm { args, env: env.into_iter().collect(), preload }
 }
 
 pub(crate) fn from_spawn(message: pb::Spawn) -> Result<(AttemptId, Spawn), Refused> {
@@ -73,6 +86,7 @@ pub(crate) fn from_spawn(message: pb::Spawn) -> Result<(AttemptId, Spawn), Refus
         unlinked_timeout,
         grace,
         linger,
+        warm,
     } = message;
     let time = |given: Option<_>| {
         given.map(|given| from_duration(given).map_err(Refused::invalid)).transpose()
@@ -92,6 +106,7 @@ pub(crate) fn from_spawn(message: pb::Spawn) -> Result<(AttemptId, Spawn), Refus
         stdout: from_mode(stdout)?,
         stderr: from_mode(stderr)?,
         limits,
+        warm: warm.map(from_warm),
     };
     Ok((from_id(&attempt_id)?, spawn))
 }

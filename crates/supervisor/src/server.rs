@@ -33,6 +33,7 @@ mod operation;
 mod pump;
 mod recover;
 mod tail;
+mod warm;
 
 use house::House;
 
@@ -254,6 +255,7 @@ fn tend(house: &House, home: &Home) {
     if let Some(cgroups) = &house.cgroups {
         cgroups.sweep();
     }
+    house.warm.tend();
     // Tells it when it is not so any more.
     house.is_full();
     let log = home.log();

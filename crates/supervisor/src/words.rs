@@ -19,6 +19,20 @@ pub struct Spawn {
     pub stdout: Mode,
     pub stderr: Mode,
     pub limits: Limits,
+    /// How it may be forked instead of started. `None` is always started.
+    pub warm: Option<Warm>,
+}
+
+/// A process of the same program and directory that has imported what an operation needs, and
+/// forks itself (`waggoner_runtime/server.py`). It serves all for whom nothing of this but the
+/// preload differs; where it cannot be, they are started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warm {
+    pub args: Vec<String>,
+    /// Its whole environment, but for what marks the family.
+    pub env: BTreeMap<String, String>,
+    /// The module that it imports too, once an operation that needs it has ended well.
+    pub preload: Option<String>,
 }
 
 /// What becomes of what a process writes to a stream.
@@ -168,6 +182,7 @@ impl Spawn {
             stdout: Mode::Raw,
             stderr: Mode::Raw,
             limits: Limits::default(),
+            warm: None,
         }
     }
 }

@@ -98,7 +98,7 @@ const FIRST_LINE: u64 = 256;
 
 impl Flaw {
     /// Looks for the reason of a failed spawn. `path` is absolute or relative to `cwd`.
-    pub(super) fn diagnose(path: &Utf8Path, cwd: &Utf8Path, error: io::Error) -> Self {
+    pub(crate) fn diagnose(path: &Utf8Path, cwd: &Utf8Path, error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none() {
             return Self::Nul;
         }

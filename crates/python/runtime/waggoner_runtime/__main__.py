@@ -9,6 +9,11 @@ from waggoner_runtime import events, install
 
 def main():
     install.install()
+    run()
+
+
+def run():
+    """Runs the operation of `sys.argv`, in a process that is installed."""
     from cloudify import dispatch
 
     try:

@@ -8,7 +8,7 @@ use waggoner_process::{Cgroup, Identity, Parent, Proof};
 use waggoner_proto::supervisor::v1 as pb;
 use waggoner_types::AttemptId;
 
-use crate::server::house::House;
+use crate::server::{house::House, warm::Spare};
 
 /// The supervisor's notes with an attempt, by their slots in the journal. Those from 8 on are the
 /// daemon's.
@@ -33,9 +33,17 @@ pub(super) struct Birth {
 /// The first slot that is the daemon's.
 pub(super) const FREE: u8 = 8;
 
-/// Makes a mark and, where that can be, a cgroup for an attempt.
-pub(super) fn announce(house: &House, attempt: AttemptId) -> Birth {
-    let mark = format!("{attempt}-{}", uuid::Uuid::new_v4().simple());
+/// Makes a mark for an attempt: all have the same length.
+pub(super) fn new_mark(attempt: AttemptId) -> String {
+    format!("{attempt}-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Makes a mark and, where that can be, a cgroup for an attempt; what is warm has one.
+pub(super) fn announce(house: &House, attempt: AttemptId, spare: Option<&Spare>) -> Birth {
+    let mark = new_mark(attempt);
+    if let Some(spare) = spare {
+        return Birth { mark, cgroup: spare.fork.cgroup() };
+    }
     let cgroup = house.cgroups.as_ref().and_then(|cgroups| {
         let created = cgroups.create(&mark);
         created.inspect_err(|error| warn!(%error, "an operation gets no cgroup")).ok()

@@ -25,7 +25,10 @@ use waggoner_wire::to_record;
 
 use crate::{
     news::{Event, News},
-    server::attempt::{Attempt, Life},
+    server::{
+        attempt::{Attempt, Life},
+        warm::Warm,
+    },
     words::{CancelOrder, Place},
 };
 
@@ -34,6 +37,7 @@ use crate::{
 pub(super) struct House {
     pub(super) writer: Writer,
     pub(super) cgroups: Option<Cgroups>,
+    pub(super) warm: Warm,
     pub(super) boot_id: String,
     pub(super) instance_id: String,
     pub(super) version: String,
@@ -83,6 +87,7 @@ impl House {
     ) -> Self {
         Self {
             writer,
+            warm: Warm::new(cgroups.clone()),
             cgroups,
             boot_id,
             instance_id: uuid::Uuid::new_v4().to_string(),

@@ -21,6 +21,7 @@ use crate::{
         house::House,
         limits::{Course, Verdict, judge},
         pump::Pump,
+        warm::{Spare, Used},
     },
     words::{CancelOrder, Exited, Limits, Spawn},
 };
@@ -33,6 +34,8 @@ pub(super) struct Operation {
     child: Child,
     output: Output,
     began: Instant,
+    /// The warm server that it came from.
+    used: Option<Used>,
 }
 
 /// What came of the order to start one.
@@ -68,7 +71,8 @@ pub(super) async fn start(
     if attempt.is_ordered() {
         return Err(Refused::new(Refusal::Cancelled, "the attempt was cancelled"));
     }
-    let birth = birth::announce(house, attempt.id);
+    let spare = house.warm.take(&spawn).await;
+    let birth = birth::announce(house, attempt.id, spare.as_ref());
     let slot = Slot::Birth.number();
     let note = birth.note(house, None).encode_to_vec();
     let write = Write::Note { attempt: attempt.id, slot, bytes: note.into() };
@@ -86,7 +90,7 @@ pub(super) async fn start(
         linger: spawn.limits.linger.unwrap_or(house.linger),
         ..waggoner_process::Spawn::new(&spawn.program, &spawn.cwd)
     };
-    let (child, output) = match process.start().await {
+    let (child, output, used) = match give_birth(&process, spare).await {
         Ok(started) => started,
         Err(error) => {
             // Nothing runs, so that another may be tried.
@@ -108,10 +112,24 @@ pub(super) async fn start(
     if let Err(error) = told.await {
         warn!(%error, attempt = %attempt.id, "the start of a process is not on record");
     }
-    info!(attempt = %attempt.id, pid, "process started");
+    info!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");
     let house = Arc::clone(house);
-    let operation = Operation { house, attempt, spawn, child, output, began };
+    let operation = Operation { house, attempt, spawn, child, output, began, used };
     Ok(Started::Now(pid, Box::new(operation)))
+}
+
+/// Starts a process, by a fork if there is one.
+async fn give_birth(
+    process: &waggoner_process::Spawn,
+    spare: Option<Spare>,
+) -> Result<(Child, Output, Option<Used>), SpawnError> {
+    if let Some(Spare { fork, used }) = spare {
+        match fork.run(process).await {
+            Ok((child, output)) => return Ok((child, output, Some(used))),
+            Err(error) => warn!(%error, "a fork was lost before it was anything"),
+        }
+    }
+    process.start().await.map(|(child, output)| (child, output, None))
 }
 
 // === impl Operation ===
@@ -122,7 +140,7 @@ impl Operation {
     /// What it has started and left behind lives on when it exits by itself: starting a daemon is
     /// a thing that operations do. When it is ended, all its family is.
     pub(super) async fn run(self) {
-        let Self { house, attempt, spawn, child, mut output, began } = self;
+        let Self { house, attempt, spawn, child, mut output, began, used } = self;
         let stopped = CancellationToken::new();
         let modes = (spawn.stdout, spawn.stderr);
         let mut pump = Pump::new(&house, &attempt, modes, stopped.clone());
@@ -146,6 +164,9 @@ impl Operation {
         // Before the note: who hears of the end may look for what is left.
         let pid = child.id();
         drop((child, output));
+        if let Some(used) = used {
+            house.warm.done(used, exited.exit == Exit::Code(0));
+        }
         settle(&house, &attempt, Some(pid), exited).await;
     }
 }

@@ -1,0 +1,311 @@
+"""Keeps the imports of an environment warm, and forks a process for each operation.
+
+Started by the supervisor as `python -m waggoner_runtime.server NAME...`, with a socket as stdin:
+
+    supervisor                      server               child
+        fork, and descriptors ────────▶ fork ──────────────▶ session, cgroup
+        ◀─────────────────────────────────────── its pid ───┤
+        the errand, on a pipe ──────────────────────────────▶ becomes the operation
+        preload a module ─────────────▶ import
+        reap a child ─────────────────▶ wait
+
+A child that gets no whole errand ends without having run anything. One that gets it is what `python
+-m waggoner_runtime` would be: the same environment, directory, arguments, streams, and end. It has
+a session of its own, and carries its mark where `/proc/<pid>/environ` shows it.
+
+The names are those of the environment variables that differ from one operation to the next: what
+reads one of them while it is imported is not the same for all, and is not kept.
+"""
+
+import array
+import atexit
+import gc
+import importlib
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+
+# Of which `install` makes one that flushes the log first.
+_exit = os._exit
+
+_HEAD = struct.Struct('!cI')
+_MARK = b'WAGGONER_FAMILY='
+
+
+class _Watched(type(os.environ)):
+    """Remembers what is read of the environment."""
+
+    read = set()
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def __iter__(self):
+        self.read.add('*')
+        return super().__iter__()
+
+    def copy(self):
+        self.read.add('*')
+        return super().copy()
+
+
+class _Channel:
+    """Messages: a kind, a length, so many bytes; and descriptors beside them."""
+
+    def __init__(self, connection):
+        self._socket = connection
+
+    def take(self):
+        """Returns the kind, the text and the descriptors of the next message; None at the end."""
+        descriptors = array.array('i')
+        flags = getattr(socket, 'MSG_CMSG_CLOEXEC', 0)
+        head, beside, _, _ = self._socket.recvmsg(
+            _HEAD.size, socket.CMSG_SPACE(3 * descriptors.itemsize), flags)
+        for level, kind, data in beside:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.frombytes(data[:len(data) - len(data) % descriptors.itemsize])
+        if not head:
+            return None
+        kind, length = _HEAD.unpack(head + self._all(_HEAD.size - len(head)))
+        return kind, os.fsdecode(self._all(length)), list(descriptors)
+
+    def put(self, kind, text=''):
+        body = os.fsencode(text)
+        self._socket.sendall(_HEAD.pack(kind, len(body)) + body)
+
+    def close(self):
+        self._socket.close()
+
+    def _all(self, length):
+        parts = []
+        while length:
+            part = self._socket.recv(length)
+            if not part:
+                _exit(0)
+            parts.append(part)
+            length -= len(part)
+        return b''.join(parts)
+
+
+class _Mark:
+    """The word in the memory of a process by which others know its family."""
+
+    def __init__(self):
+        with open('/proc/self/environ', 'rb') as file:
+            environ = file.read()
+        with open('/proc/self/stat', 'rb') as file:
+            fields = file.read().rsplit(b') ', 1)[1].split()
+        at = (b'\0' + environ).index(b'\0' + _MARK) + len(_MARK)
+        # `env_start` of proc_pid_stat(5).
+        self._address = int(fields[47]) + at
+        self._length = environ.index(b'\0', at) - at
+
+    def set(self, mark):
+        if len(mark) != self._length:
+            raise ValueError('a mark of {0} bytes does not fit'.format(len(mark)))
+        with open('/proc/self/mem', 'r+b', buffering=0) as memory:
+            memory.seek(self._address)
+            memory.write(mark)
+
+
+def main(volatile):
+    os.environ.__class__ = _Watched
+    connection = socket.socket(fileno=os.dup(0))
+    with open(os.devnull, 'rb') as nothing:
+        os.dup2(nothing.fileno(), 0)
+    channel, mark = _Channel(connection), _Mark()
+    before = _state()
+    _import_stock()
+    reason = _difference(before, volatile)
+    if reason:
+        sys.exit('what is imported for every operation ' + reason)
+    _freeze()
+    channel.put(b'w')
+    _serve(channel, mark, volatile)
+
+
+def _import_stock():
+    from waggoner_runtime import __main__, install
+
+    install.install()
+    importlib.import_module('cloudify.dispatch')
+    sys.modules['__main__'] = __main__
+
+
+def _serve(channel, mark, volatile):
+    dead = []
+    while True:
+        message = channel.take()
+        if message is None:
+            _exit(0)
+        kind, text, descriptors = message
+        if kind == b'f':
+            _fork(channel, mark, text, descriptors)
+        elif kind == b'p':
+            reason = _preload(text, volatile)
+            channel.put(b'b' if reason else b'o', reason)
+        elif kind == b'r':
+            dead.append(int(text))
+        dead = [pid for pid in dead if not _reap(pid)]
+
+
+def _reap(pid):
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _fork(channel, mark, cgroup, descriptors):
+    try:
+        pid = os.fork()
+    except OSError as error:
+        channel.put(b'e', str(error))
+        pid = -1
+    if pid == 0:
+        try:
+            _become(channel, mark, cgroup, descriptors)
+        except BaseException:
+            traceback.print_exc()
+        _exit(127)
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _become(channel, mark, cgroup, descriptors):
+    """Becomes an operation, and does not return."""
+    os.setsid()
+    if cgroup:
+        _enter(cgroup)
+    stdout, stderr, errand = descriptors
+    channel.put(b'c', str(os.getpid()))
+    channel.close()
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.close(stdout)
+    os.close(stderr)
+    fields = _read_errand(errand)
+    os.close(errand)
+    word, directory, count = fields[:3]
+    arguments, variables = fields[3:3 + int(count)], fields[3 + int(count):]
+    mark.set(word)
+    os.chdir(directory)
+    _set_environment(variables)
+    # As `python -m waggoner_runtime` has it.
+    program = sys.modules['__main__']
+    arguments = [os.fsdecode(argument) for argument in arguments]
+    sys.argv[:] = [program.__file__] + arguments[arguments.index('-m') + 2:]
+    _end(_run(program))
+
+
+def _enter(cgroup):
+    try:
+        with open(os.path.join(cgroup, 'cgroup.procs'), 'w') as file:
+            file.write('0')
+    except OSError:
+        pass  # Then it is known by its session and its mark, as where there are no cgroups.
+
+
+def _read_errand(pipe):
+    data = b''
+    while True:
+        part = os.read(pipe, 65536)
+        data += part
+        length, is_there, errand = data.partition(b'\n')
+        if is_there and len(errand) == int(length):
+            return errand.split(b'\0')
+        if not part:
+            _exit(0)
+
+
+def _set_environment(variables):
+    os.environ.__class__ = _Watched.__mro__[1]
+    wanted = dict(os.fsdecode(variable).partition('=')[::2] for variable in variables)
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+    # It may have been looked up for another one.
+    if 'tempfile' in sys.modules:
+        sys.modules['tempfile'].tempdir = None
+
+
+def _run(program):
+    try:
+        program.run()
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return (error.code or 0) & 0xff
+        sys.stderr.write('{0}\n'.format(error.code))
+        return 1
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _end(code):
+    """Ends the process as the interpreter does, without taking down what the kernel frees."""
+    for last in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+        try:
+            last()
+        except BaseException:
+            # Standard streams that a plugin has closed or replaced are nobody else's matter.
+            pass
+    _exit(code)
+
+
+def _preload(name, volatile):
+    """Imports a module for all operations to come. Returns why that cannot be, or ''."""
+    before = _state()
+    _Watched.read.clear()
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        return 'fails: {0!r}'.format(error)
+    reason = _difference(before, volatile)
+    if not reason:
+        _freeze()
+    return reason
+
+
+def _freeze():
+    """Keeps the collector from writing to memory that is shared with the children."""
+    gc.collect()
+    if hasattr(gc, 'freeze'):
+        gc.freeze()
+
+
+def _state():
+    return {
+        'starts a thread': len(os.listdir('/proc/self/task')),
+        'opens a file or a socket': sorted(os.listdir('/proc/self/fd')),
+        'changes the environment': dict(os.environ._data),
+        'changes the working directory': os.getcwd(),
+    }
+
+
+def _difference(before, volatile):
+    """Says what an import did that only a process of its own may do; '' for nothing."""
+    after = _state()
+    for what in before:
+        if before[what] != after[what]:
+            return what
+    read = _Watched.read.intersection(volatile)
+    if read:
+        return 'reads ' + ', '.join(sorted(read))
+    return 'reads the whole environment' if '*' in _Watched.read else ''
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -22,6 +22,7 @@ use crate::{
     attempts::Attempts,
     config::Config,
     enrol,
+    environments::{self, Installs},
     error::StartError,
     facade::Facade,
     host,
@@ -106,6 +107,7 @@ impl Agent {
             name: keeper.name().unwrap_or_default(),
             state,
             artifacts,
+            installs: Installs::of(&environments),
             environments,
             facade,
             journal,
@@ -130,6 +132,11 @@ impl Agent {
         };
         group.spawn("supervisor", until(stop.clone(), forever(following)));
         group.spawn("facade", until(stop.clone(), receiving));
+        let keeping = {
+            let (house, unused_for) = (Arc::clone(&house), config.keep_unused());
+            async move { environments::keep(&house, unused_for).await }
+        };
+        group.spawn("upkeep", until(stop.clone(), forever(keeping)));
         match way {
             Way::Listen(listener) => {
                 let address = listener.address().map(|address| address.to_string());

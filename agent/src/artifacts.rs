@@ -5,12 +5,17 @@
 //!                  └── dropped: nothing is kept
 //! ```
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    time::{Duration, SystemTime},
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::NamedUtf8TempFile;
 use fs_err as fs;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use tracing::info;
 use waggoner_types::Digest;
 
 /// The directory of the artifacts.
@@ -74,6 +79,39 @@ impl Artifacts {
         path.is_file().then_some(path)
     }
 
+    /// Notes that an artifact is used now.
+    pub(crate) fn touch(&self, digest: Digest) {
+        let file = fs::OpenOptions::new().append(true).open(self.path(digest));
+        // One that is gone is not kept.
+        drop(file.and_then(|file| file.file().set_modified(SystemTime::now())));
+    }
+
+    /// Removes an artifact, if it is there.
+    pub(crate) fn remove(&self, digest: Digest) -> io::Result<()> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Removes the artifacts that nobody has used for so long.
+    pub(crate) fn collect(&self, unused_for: Duration, now: Timestamp) -> io::Result<()> {
+        for entry in self.directory.read_dir_utf8()? {
+            let entry = entry?;
+            let Ok(digest) = entry.file_name().parse::<Digest>() else { continue };
+            let modified = Timestamp::try_from(entry.metadata()?.modified()?);
+            let is_old = |used_at| {
+                let age = now.duration_since(used_at);
+                age.is_positive() && age.unsigned_abs() >= unused_for
+            };
+            if modified.is_ok_and(is_old) {
+                info!(%digest, "removed an artifact that nobody used");
+                self.remove(digest)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Begins to write an artifact.
     pub(crate) fn begin(&self, digest: Digest, size: u64) -> Result<Upload, WriteError> {
         if size > MOST {
@@ -91,7 +129,8 @@ impl Artifacts {
         })
     }
 
-    fn path(&self, digest: Digest) -> Utf8PathBuf {
+    /// Where an artifact is, or would be.
+    pub(crate) fn path(&self, digest: Digest) -> Utf8PathBuf {
         self.directory.join(digest.to_string())
     }
 }

@@ -37,6 +37,10 @@ pub struct Config {
     #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub slots: u32,
 
+    /// How long the environments of plugins that no operation uses are kept, in days.
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    pub keep_unused: u32,
+
     /// How long running operations may go on after the order to stop, in seconds, before they are
     /// cancelled. Without it they go on, and the next daemon takes them up again.
     #[arg(long, value_name = "SECONDS")]
@@ -46,6 +50,10 @@ pub struct Config {
 // === impl Config ===
 
 impl Config {
+    pub(crate) fn keep_unused(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.keep_unused))
+    }
+
     pub(crate) fn stop_grace(&self) -> Option<Duration> {
         self.stop_grace.map(Duration::from_secs)
     }

@@ -6,7 +6,8 @@ use tokio::sync::{Semaphore, watch};
 use waggoner_python::Environments;
 
 use crate::{
-    artifacts::Artifacts, attempts::Attempts, facade::Facade, journal::Journal, state::StateDir,
+    artifacts::Artifacts, attempts::Attempts, environments::Installs, facade::Facade,
+    journal::Journal, state::StateDir,
 };
 
 /// What the operations of one daemon share.
@@ -19,6 +20,7 @@ pub(crate) struct House {
     pub(crate) attempts: Attempts,
     pub(crate) artifacts: Artifacts,
     pub(crate) environments: Environments,
+    pub(crate) installs: Installs,
     pub(crate) facade: Facade,
     /// One permit for each operation that may run at once.
     pub(crate) slots: Semaphore,

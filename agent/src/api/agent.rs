@@ -20,7 +20,7 @@ use waggoner_wire::{At as _, Reason, Refused, from_duration, timestamp, to_host}
 use crate::{
     api::conversation::{Conversation, FIRST_WORDS, VOICE},
     attempt::Attempt,
-    environments::prepare,
+    environments::{install, remove},
     house::House,
     operation,
     start::{Start, environment},
@@ -176,8 +176,9 @@ impl AgentService for AgentApi {
         let mut digests = Vec::new();
         for text in request.into_inner().digests {
             let digest: Digest = text.parse().at("digests")?;
-            if self.house.artifacts.find(digest).is_none() {
-                digests.push(text);
+            match self.house.artifacts.find(digest) {
+                Some(_) => self.house.artifacts.touch(digest),
+                None => digests.push(text),
             }
         }
         Ok(Response::new(pb::FindMissingArtifactsResponse { digests }))
@@ -198,7 +199,7 @@ impl AgentService for AgentApi {
         let wanted = environment(request.into_inner().environment, "environment")?;
         let wanted = wanted.ok_or_else(|| Refused::missing("environment"))?;
         let house = &self.house;
-        let ready = prepare(&house.environments, &house.artifacts, &wanted).await;
+        let ready = install(house, &wanted, None).await;
         let ready = ready.map_err(|error| {
             warn!(error = &error as &dyn Error, "an environment cannot be prepared");
             Refused::from(error)
@@ -207,6 +208,17 @@ impl AgentService for AgentApi {
             reused: ready.reused,
             python_tag: ready.tag,
         }))
+    }
+
+    async fn remove_plugin(
+        &self,
+        request: Request<pb::RemovePluginRequest>,
+    ) -> Result<Response<pb::RemovePluginResponse>, Status> {
+        let wagon: Digest = request.into_inner().wagon_digest.parse().at("wagon_digest")?;
+        let removed = remove(&self.house, wagon).await.map_err(|error| {
+            Refused::new(Reason::Unavailable, format!("the plugin cannot be removed: {error}"))
+        })?;
+        Ok(Response::new(pb::RemovePluginResponse { removed }))
     }
 
     async fn watch_status(
@@ -218,12 +230,16 @@ impl AgentService for AgentApi {
         self.tasks.spawn("status", async move {
             let mut beats = interval(*house.heartbeat.borrow());
             beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut installs = house.installs.watch();
+            installs.mark_changed();
             loop {
-                tokio::select! {
+                let is_changed = tokio::select! {
                     () = status_tx.closed() => return,
-                    _ = beats.tick() => {}
-                }
-                if status_tx.send(Ok(status(&house))).await.is_err() {
+                    Ok(()) = installs.changed() => true,
+                    _ = beats.tick() => false,
+                };
+                let plugins = is_changed.then(|| house.installs.message());
+                if status_tx.send(Ok(status(&house, plugins))).await.is_err() {
                     return;
                 }
             }
@@ -232,12 +248,13 @@ impl AgentService for AgentApi {
     }
 }
 
-fn status(house: &House) -> pb::WatchStatusResponse {
+fn status(house: &House, plugins: Option<pb::Plugins>) -> pb::WatchStatusResponse {
     pb::WatchStatusResponse {
         running: u32::try_from(house.attempts.running()).unwrap_or(u32::MAX),
         draining: house.attempts.is_draining(),
         now: Some(timestamp(Timestamp::now())),
         disk_free: house.state.free(),
+        plugins,
     }
 }
 

@@ -84,6 +84,13 @@ impl AgentService for Puppet {
         Err(Status::unimplemented(""))
     }
 
+    async fn remove_plugin(
+        &self,
+        _: Request<pb::RemovePluginRequest>,
+    ) -> Answer<pb::RemovePluginResponse> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn watch_status(
         &self,
         _: Request<pb::WatchStatusRequest>,

@@ -14,11 +14,14 @@ use sha2::{Digest as _, Sha256};
 use tracing::info;
 use waggoner_types::Digest;
 use waggoner_wagon::{
-    Budget, Format, OsProperties, Recipe, Refusal, WriteError, pack_tree, unpack_tree,
-    wheel_identity, write,
+    Format, OsProperties, Recipe, Refusal, WriteError, pack_tree, wheel_identity, write,
 };
 
 use crate::{Interpreter, ToolFailure, tool::Tool};
+
+mod staged;
+
+use self::staged::stage;
 
 /// What is to become a wagon.
 #[derive(Clone, Debug)]
@@ -104,30 +107,38 @@ pub enum PackError {
 /// How long pip may take: some wheels have to be compiled.
 const PATIENCE: Duration = Duration::from_mins(30);
 
+/// Where the copy of a source tree is, below the directory for what is under way.
+const STAGED: &str = "source";
+
 /// Makes a wagon, or returns the one that was made of the same source before.
 ///
 /// Unlike everything else here it uses the network, as pip is configured for the user.
 pub async fn pack(request: &PackRequest<'_>) -> Result<Utf8PathBuf, PackError> {
     let name = request.source.to_string();
     let host = |source| PackError::Host { source_name: name.clone(), source };
-    let directory = request.cache.join(&key(request)?.to_string()[..32]);
+    let partial = request.cache.join(format!(".partial-{}-{}", std::process::id(), next()));
+    let partial = Partial(partial);
+    fs::create_dir_all(partial.0.as_std_path()).map_err(host)?;
+    let directory = request.cache.join(&key(request, &partial.0)?.to_string()[..32]);
     if let Some(made) = made(&directory) {
         return Ok(made);
     }
-    let partial = request.cache.join(format!(".partial-{}-{}", std::process::id(), next()));
-    let packed = async {
-        info!(source = name, python = %request.python.tag, "packing");
-        fs::create_dir_all(partial.as_std_path()).map_err(host)?;
-        make(request, &name, &partial).await?;
-        match fs::rename(partial.join("wagon").as_std_path(), directory.as_std_path()) {
-            Err(source) if made(&directory).is_none() => Err(host(source)),
-            _ => Ok(()),
-        }
+    info!(source = name, python = %request.python.tag, "packing");
+    make(request, &name, &partial.0).await?;
+    match fs::rename(partial.0.join("wagon").as_std_path(), directory.as_std_path()) {
+        Err(source) if made(&directory).is_none() => return Err(host(source)),
+        _ => {}
     }
-    .await;
-    drop(fs::remove_dir_all(partial.as_std_path()));
-    packed?;
     made(&directory).ok_or_else(|| host(io::ErrorKind::NotFound.into()))
+}
+
+/// A directory for what is under way, gone with whoever made it.
+struct Partial(Utf8PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(self.0.as_std_path()));
+    }
 }
 
 async fn make(
@@ -137,15 +148,8 @@ async fn make(
 ) -> Result<(), PackError> {
     let source = match request.source {
         PackSource::Requirement(requirement) => requirement.to_owned(),
-        PackSource::Directory(directory) => {
-            // A copy, as setuptools leaves its traces in what it builds.
-            let copy = partial.join("source");
-            copy_tree(directory, partial, &copy).map_err(|source| PackError::Source {
-                source_name: source_name.to_owned(),
-                source,
-            })?;
-            copy.into_string()
-        }
+        // The copy, as setuptools leaves its traces in what it builds.
+        PackSource::Directory(_) => partial.join(STAGED).into_string(),
     };
     let (own, wheels) = (partial.join("own"), partial.join("wheels"));
     pip(request, source_name, partial, &["--no-deps", "--wheel-dir", own.as_str(), &source])
@@ -213,8 +217,9 @@ async fn pip(
         .map_err(|source| PackError::Wheels { source_name: source_name.to_owned(), source })
 }
 
-/// What decides a wagon: the source's content, the interpreter, and what goes with it.
-fn key(request: &PackRequest<'_>) -> Result<Digest, PackError> {
+/// What decides a wagon: the source's content, the interpreter, and what goes with it. A directory
+/// is copied on the way.
+fn key(request: &PackRequest<'_>, partial: &Utf8Path) -> Result<Digest, PackError> {
     let mut hasher = Sha256::new();
     hasher.update(format!("1 {} {}\n", request.python.tag, request.with.join(" ")));
     match request.source {
@@ -224,8 +229,13 @@ fn key(request: &PackRequest<'_>) -> Result<Digest, PackError> {
             if !["setup.py", "pyproject.toml"].iter().any(|file| directory.join(file).is_file()) {
                 return Err(PackError::NoProject { source_name });
             }
-            pack_tree(directory, "source", &mut hasher)
-                .map_err(|source| PackError::Source { source_name, source })?;
+            let staged = partial.join(STAGED);
+            stage(directory, &staged)
+                .map_err(|source| PackError::Host { source_name: source_name.clone(), source })?;
+            pack_tree(&staged, "source", &mut hasher).map_err(|refusal| {
+                let source = Refusal { file: directory.to_owned(), ..refusal };
+                PackError::Source { source_name, source }
+            })?;
         }
     }
     Ok(Digest(hasher.finalize().into()))
@@ -235,20 +245,6 @@ fn key(request: &PackRequest<'_>) -> Result<Digest, PackError> {
 fn made(directory: &Utf8Path) -> Option<Utf8PathBuf> {
     let entries = directory.read_dir_utf8().ok()?.flatten();
     entries.map(|entry| entry.path().to_owned()).find(|path| path.extension() == Some("wgn"))
-}
-
-fn copy_tree(directory: &Utf8Path, partial: &Utf8Path, copy: &Utf8Path) -> Result<(), Refusal> {
-    let archive = partial.join("source.tar.gz");
-    let unwritable = |error| Refusal {
-        kind: "directory",
-        file: directory.to_owned(),
-        flaw: waggoner_wagon::Flaw::Unwritable { path: archive.clone(), error },
-    };
-    let file = fs::File::create(archive.as_std_path()).map_err(unwritable)?;
-    pack_tree(directory, "source", file)?;
-    let unpacked = partial.join("unpacked");
-    unpack_tree(&archive, &unpacked, &Budget::BLUEPRINT)?;
-    fs::rename(unpacked.join("source").as_std_path(), copy.as_std_path()).map_err(unwritable)
 }
 
 fn next() -> u64 {

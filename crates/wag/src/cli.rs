@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod admin;
+mod author;
 mod blueprints;
 mod catalog;
 mod journey;
@@ -11,6 +12,7 @@ mod runs;
 
 pub(crate) use self::{
     admin::{Agents, JoinTokens, Role, Secrets, Tenants, Tokens},
+    author::Test,
     blueprints::{Blueprints, Local},
     catalog::{Pack, Plugins, WagonFiles},
     journey::{Down, Up},
@@ -26,6 +28,7 @@ Exit codes:
   4    not found
   69   no manager can be reached
   70   a bug
+  75   an operation that was tested is to be run again: its failure is recoverable, or it asks for it
   130  interrupted";
 
 /// Installs blueprints with Waggoner: plugins, deployments, executions, agents.

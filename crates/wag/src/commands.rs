@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 use crate::{
     Cli, Error, Ui,
-    cli::{Blueprints, Command, Global, Shell},
+    cli::{Blueprints, Command, Global, Plugins, Shell},
     client::Manager,
     profile::{Profile, Target},
 };
@@ -36,6 +36,10 @@ pub(crate) struct Context<'a> {
 pub async fn run(cli: Cli, ui: &mut Ui) -> Result<(), Error> {
     let Cli { global, command } = cli;
     let mut context = Context { global, ui, manager: None };
+    if let Command::Plugins(Plugins::Test(_)) = command {
+        // It takes the orders to stop itself: an agent has to end with it.
+        return context.run(command).await;
+    }
     tokio::select! {
         biased; // The command first: it may have more to say about being interrupted.
         done = context.run(command) => done,

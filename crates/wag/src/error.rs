@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use crate::{
     client::ClientError, inputs::InputsError, profile::ProfileError, site::SiteError,
-    source::SourceError,
+    source::SourceError, trial::TrialError,
 };
 
 /// What a command ends with.
@@ -20,6 +20,8 @@ pub enum Exit {
     Refused = 3,
     /// What was asked for is not there.
     NotFound = 4,
+    /// Trying again may help, or was asked for: `EX_TEMPFAIL`.
+    Again = 75,
     /// No manager can be reached: `EX_UNAVAILABLE`.
     Unreachable = 69,
     /// Ours: `EX_SOFTWARE`.
@@ -65,11 +67,17 @@ pub enum Error {
     Source(#[from] SourceError),
     #[error(transparent)]
     Site(#[from] SiteError),
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     /// An execution that was followed ended otherwise than well.
     #[error("the execution `{id}` of `{workflow}` {how}")]
     Execution { id: String, workflow: String, how: &'static str, why: Option<String> },
     #[error("failed to draw a picture: `--output svg` is for `blueprints graph` only")]
     NoPicture,
+    #[error(
+        "failed to wait for agent `{agent}`: it is drained, and {running} of its operations run on"
+    )]
+    NotIdle { agent: String, running: u32 },
     #[error("interrupted")]
     Interrupted,
     #[error("interrupted; the execution `{0}` goes on")]
@@ -92,6 +100,7 @@ impl Error {
             Self::Profile(error) => error.exit(),
             Self::Source(error) => error.exit(),
             Self::Site(error) => error.exit(),
+            Self::Trial(error) => error.exit(),
             Self::NoPicture => Exit::Usage,
             Self::Interrupted | Self::Unwatched(_) => Exit::Interrupted,
             Self::OtherBlueprint { .. } => Exit::Refused,
@@ -104,6 +113,7 @@ impl Error {
             | Self::Exec { .. }
             | Self::Inputs(_)
             | Self::Execution { .. }
+            | Self::NotIdle { .. }
             | Self::WhichDeployment(_) => Exit::Failed,
         }
     }
@@ -114,6 +124,7 @@ impl Error {
             Self::Client(error) => error.details(),
             Self::Inputs(error) => error.details(),
             Self::Site(error) => error.details(),
+            Self::Trial(error) => error.details(),
             Self::Source(error) => error.details(),
             Self::Execution { why, .. } => why.iter().filter_map(|why| first_line(why)).collect(),
             _ => Vec::new(),
@@ -128,12 +139,16 @@ impl Error {
             Self::Inputs(error) => error.hint().map(str::to_owned),
             Self::Source(error) => error.hint().map(str::to_owned),
             Self::Site(error) => error.hint(),
+            Self::Trial(error) => error.hint(),
             Self::Execution { id, workflow, .. } if workflow == "uninstall" => Some(format!(
                 "`wag events {id}` shows all it did; `wag down --force` goes on nevertheless"
             )),
             Self::Execution { id, .. } => Some(format!("`wag events {id}` shows all it did")),
             Self::Unwatched(id) => Some(format!(
                 "`wag events --follow {id}` follows it, `wag executions cancel {id}` ends it"
+            )),
+            Self::NotIdle { agent, .. } => Some(format!(
+                "`wag executions list` shows what runs, `wag agents drain {agent} --wait` waits on"
             )),
             Self::Damaged { .. } => Some("try again".to_owned()),
             Self::OtherBlueprint { .. } => Some("name another with --deployment-id".to_owned()),

@@ -56,6 +56,20 @@ pub(crate) fn object(
     Ok(all)
 }
 
+/// Joins files and `NAME=VALUE` pairs in the order in which they were given.
+pub(crate) fn mixed(given: &[String]) -> Result<Map<String, Value>, InputsError> {
+    let mut all = Map::new();
+    for one in given {
+        if one.contains('=') {
+            let (name, value) = pair(one)?;
+            all.insert(name, value);
+        } else {
+            all.extend(file(Utf8Path::new(one))?);
+        }
+    }
+    Ok(all)
+}
+
 // === impl InputsError ===
 
 impl InputsError {

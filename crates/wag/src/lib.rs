@@ -3,6 +3,7 @@
 //! ```text
 //!  cli ──▶ commands ──▶ client ──▶ manager          one module of commands per noun
 //!             │  └────▶ site ────▶ manager, agent   the processes of `wag up` and `wag down`
+//!             ├───────▶ trial ───▶ agent            an operation without a manager
 //!             └───────▶ ui                          stdout is data, stderr is talk
 //! ```
 //!
@@ -19,6 +20,7 @@ mod record;
 mod site;
 mod source;
 mod task_graph;
+mod trial;
 mod ui;
 
 pub use self::{

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::{client::ClientError, error::Exit, profile::ProfileError};
 
 mod agent;
+mod alone;
 mod binary;
 mod daemon;
 mod detach;
@@ -26,6 +27,7 @@ mod process;
 
 use self::daemon::Daemon;
 pub(crate) use self::{
+    alone::LoneAgent,
     detach::detach,
     made::{Deployed, Made},
 };

@@ -12,15 +12,20 @@ use crate::error::Exit;
 mod archive;
 mod check;
 mod library;
+mod linked;
 mod pack;
 mod plugins;
 mod resolver;
+mod sketch;
+mod tree;
 
 pub(crate) use self::{
     check::Findings,
     library::Library,
     pack::{pack, packed},
     plugins::{Found, Origin, yamls_beside},
+    sketch::{NodeSketch, sketch},
+    tree::Tree,
 };
 
 /// The main file of a directory that is named instead of a file.
@@ -51,6 +56,14 @@ pub enum SourceError {
     Read(#[source] io::Error),
     #[error("failed to read the plugin")]
     Manifest(#[source] ManifestError),
+    #[error("failed to read the plugin's directory `{directory}`")]
+    Directory {
+        directory: Utf8PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("failed to link the wagon to the plugin's sources")]
+    Link(#[source] io::Error),
     #[error("failed to find a plugin.yaml beside `{0}`")]
     NoYaml(Utf8PathBuf),
     #[error(transparent)]
@@ -61,6 +74,8 @@ pub enum SourceError {
     Inputs(#[source] waggoner_blueprint::Refusal),
     #[error("the blueprint is not valid")]
     Invalid(Vec<Diagnostic>),
+    #[error("the node is not valid")]
+    Node(Vec<Diagnostic>),
 }
 
 // === impl Source ===
@@ -97,9 +112,11 @@ impl SourceError {
     /// What the command ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Wagon(_) | Self::Manifest(_) | Self::Inputs(_) | Self::Invalid(_) => {
-                Exit::Refused
-            }
+            Self::Wagon(_)
+            | Self::Manifest(_)
+            | Self::Inputs(_)
+            | Self::Invalid(_)
+            | Self::Node(_) => Exit::Refused,
             _ => Exit::Failed,
         }
     }
@@ -108,6 +125,14 @@ impl SourceError {
     pub fn details(&self) -> Vec<String> {
         match self {
             Self::Invalid(found) => found.iter().flat_map(check::lines).collect(),
+            // The text that they are about is not one that anybody wrote.
+            Self::Node(found) => found
+                .iter()
+                .map(|found| match &found.hint {
+                    Some(hint) => format!("{}; {hint}", found.message),
+                    None => found.message.clone(),
+                })
+                .collect(),
             _ => Vec::new(),
         }
     }

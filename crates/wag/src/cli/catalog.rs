@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
+use super::Test;
+
 #[derive(Debug, Subcommand)]
 pub enum Plugins {
     /// Upload a wagon with its plugin.yaml files
@@ -50,6 +52,13 @@ pub enum Plugins {
     },
     /// Build the wagon of a plugin, from its sources or from the package index
     Pack(Pack),
+    /// Run one operation of a plugin's sources here, without a manager
+    ///
+    /// Starts an agent of its own with an environment for the plugin, and shows the operation's log,
+    /// its result and the runtime properties. What is changed in the sources counts at once; what
+    /// the plugin needs is installed anew when setup.py, setup.cfg or pyproject.toml change.
+    /// Nothing runs any more when it ends.
+    Test(Box<Test>),
 }
 
 /// A wagon and what belongs to it.

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod download;
+mod test;
 
 pub(super) async fn run(context: &mut Context<'_>, command: Plugins) -> Result<(), Error> {
     match command {
@@ -59,6 +60,7 @@ pub(super) async fn run(context: &mut Context<'_>, command: Plugins) -> Result<(
             context.ui.one(&plugin)
         }
         Plugins::Pack(pack) => super::pack::run(context, &pack).await,
+        Plugins::Test(test) => test::run(context, &test).await,
     }
 }
 

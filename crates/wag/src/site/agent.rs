@@ -97,7 +97,7 @@ fn is_central(agent: &Agent) -> bool {
 }
 
 /// Writes what only its owner may read.
-fn write_secret(path: &Utf8Path, secret: &str) -> io::Result<()> {
+pub(super) fn write_secret(path: &Utf8Path, secret: &str) -> io::Result<()> {
     let mut options = fs_err::OpenOptions::new();
     let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(path)?;
     file.write_all(secret.as_bytes())

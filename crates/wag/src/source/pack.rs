@@ -34,7 +34,16 @@ pub(crate) async fn packed(
     source: &Utf8Path,
     cache: &Utf8Path,
 ) -> Result<Utf8PathBuf, SourceError> {
-    make(PackSource::Directory(source), &[], cache).await
+    packed_with(source, &[], cache).await
+}
+
+/// The same with further requirements.
+pub(crate) async fn packed_with(
+    source: &Utf8Path,
+    with: &[String],
+    cache: &Utf8Path,
+) -> Result<Utf8PathBuf, SourceError> {
+    make(PackSource::Directory(source), with, cache).await
 }
 
 async fn make(

@@ -89,7 +89,7 @@ pub(crate) fn yamls_beside(
 }
 
 /// The files named `plugin*.yaml` of a directory, sorted.
-fn manifests(directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SourceError> {
+pub(super) fn manifests(directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SourceError> {
     let mut all = listed(directory).map_err(SourceError::Read)?;
     all.retain(|path| {
         let name = path.file_name().unwrap_or_default();

@@ -1,0 +1,113 @@
+//! The resources that an operation asks for: files of a directory, as a blueprint's.
+
+use std::io::{self, Read, Seek as _};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use tokio::{sync::mpsc, task::spawn_blocking};
+use waggoner_link::settings::MAX_CHUNK;
+use waggoner_proto::agent::v1::{AskResource, FileChunk, Refusal};
+use waggoner_wagon::pack_tree;
+
+use super::world::{refused, unfound};
+
+/// How many pieces are read ahead.
+const AHEAD: usize = 2;
+
+/// Reads a resource, piece by piece.
+pub(super) fn read(
+    resources: Option<&Utf8Path>,
+    ask: &AskResource,
+) -> mpsc::Receiver<Result<FileChunk, Refusal>> {
+    let (pieces, read) = mpsc::channel(AHEAD);
+    let (found, directory) = (find(resources, ask), ask.directory);
+    // It ends with the file, or when nobody reads any more.
+    drop(spawn_blocking(move || {
+        let sent =
+            found.and_then(|path| send(&path, directory, &pieces).map_err(|error| broken(&error)));
+        if let Err(refusal) = sent {
+            drop(pieces.blocking_send(Err(refusal)));
+        }
+    }));
+    read
+}
+
+fn find(resources: Option<&Utf8Path>, ask: &AskResource) -> Result<Utf8PathBuf, Refusal> {
+    let AskResource { path, directory } = ask;
+    let Some(resources) = resources else {
+        let why = format!("there is no resource `{path}`: name their directory with --resources");
+        return Err(refused("NOT_FOUND", 404, "not_found_error", why));
+    };
+    let wanted = Utf8Path::new(path.trim_start_matches('/'));
+    let is_below = |part| matches!(part, Utf8Component::Normal(_) | Utf8Component::CurDir);
+    let found = resources.join(wanted);
+    let is_there = if *directory { found.is_dir() } else { found.is_file() };
+    if is_there && wanted.components().all(is_below) {
+        Ok(found)
+    } else {
+        Err(unfound("resource", path))
+    }
+}
+
+fn send(
+    path: &Utf8Path,
+    directory: bool,
+    pieces: &mpsc::Sender<Result<FileChunk, Refusal>>,
+) -> io::Result<()> {
+    let mut file: Box<dyn Read> = if directory {
+        let mut packed = camino_tempfile::tempfile()?;
+        pack_tree(path, "", &mut packed).map_err(io::Error::other)?;
+        packed.rewind()?;
+        Box::new(packed)
+    } else {
+        Box::new(fs::File::open(path)?)
+    };
+    loop {
+        let mut data = Vec::with_capacity(MAX_CHUNK);
+        file.by_ref().take(MAX_CHUNK as u64).read_to_end(&mut data)?;
+        // Full pieces only, so that a short one is the last.
+        let last = data.len() < MAX_CHUNK;
+        let heard = pieces.blocking_send(Ok(FileChunk { data, last, directory }));
+        if last || heard.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn broken(error: &io::Error) -> Refusal {
+    refused("UNAVAILABLE", 500, "internal_server_error", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn text(resources: &Utf8Path, path: &str) -> Result<Vec<u8>, Refusal> {
+        let ask = AskResource { path: path.to_owned(), directory: false };
+        let mut pieces = read(Some(resources), &ask);
+        let mut whole = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            let piece = piece?;
+            whole.extend(piece.data);
+            if piece.last {
+                return Ok(whole);
+            }
+        }
+        panic!("there is no last piece")
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_in_pieces_and_nothing_outside_is_read() {
+        let directory = camino_tempfile::tempdir().unwrap();
+        let resources = directory.path().join("resources");
+        fs::create_dir(&resources).unwrap();
+        for size in [0, 1, MAX_CHUNK, MAX_CHUNK + 1] {
+            fs::write(resources.join("file"), vec![7; size]).unwrap();
+            assert_eq!(text(&resources, "file").await.unwrap().len(), size);
+        }
+        fs::write(directory.path().join("outside"), "secret").unwrap();
+        for path in ["../outside", "missing", ""] {
+            assert_eq!(text(&resources, path).await.unwrap_err().status, 404, "{path}");
+        }
+    }
+}

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use camino::Utf8PathBuf;
 
+use crate::catalog::imports::Site;
+
 /// Keeps plugins, blueprints and deployments, and turns workflows into operations on agents.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "waggoner-manager", version)]
@@ -64,6 +66,11 @@ pub struct Config {
     /// Operations of a host get those of `agent_config.env` of its node.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub execution_env: Vec<(String, String)>,
+
+    /// A place on the network, as `https://example.org/specs/`, from which blueprints may import.
+    /// Without any they import from nowhere but themselves, the plugins and the blueprints.
+    #[arg(long = "import-site", value_name = "URL")]
+    pub(crate) import_sites: Vec<Site>,
 
     /// How many days events and log lines are kept. Without it they are kept for ever.
     #[arg(long, value_name = "DAYS")]

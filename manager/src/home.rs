@@ -16,6 +16,7 @@ use waggoner_task::Tasks;
 use waggoner_types::Chain;
 
 use crate::{
+    catalog::imports::Urls,
     executions::Executions,
     fleet::{Fleet, Link},
 };
@@ -39,6 +40,8 @@ pub(crate) struct Home {
     pub(crate) settings: waggoner_engine::Settings,
     /// The variables that central operations get.
     pub(crate) execution_env: Vec<(String, String)>,
+    /// Brings imports from the network.
+    pub(crate) imports: Arc<Urls>,
     pub(crate) started_at: Timestamp,
 }
 
@@ -56,6 +59,7 @@ impl Home {
         settings: waggoner_engine::Settings,
         executions: Executions,
         execution_env: Vec<(String, String)>,
+        imports: Arc<Urls>,
         started_at: Timestamp,
     ) -> Self {
         Self {
@@ -70,6 +74,7 @@ impl Home {
             heartbeat,
             settings,
             execution_env,
+            imports,
             started_at,
         }
     }

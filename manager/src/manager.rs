@@ -14,6 +14,7 @@ use waggoner_types::{Digest, TenantName, TokenId};
 
 use crate::{
     bench::Dispatcher,
+    catalog::imports::Urls,
     config::Config,
     doors,
     error::StartError,
@@ -90,6 +91,7 @@ impl Manager {
         let bytes = config.events_mib.map(|mib| mib.saturating_mul(1 << 20));
         let events = retention::Limits { days: config.events_days, bytes };
         let env = config.execution_env;
+        let imports = Arc::new(Urls::new(config.import_sites));
         let home = Home::new(
             store,
             ca,
@@ -100,6 +102,7 @@ impl Manager {
             settings,
             executions,
             env,
+            imports,
             now,
         );
         let grace = Duration::from_secs(config.stop_grace_secs);

@@ -17,6 +17,7 @@ mod fixtures;
 mod fleet;
 mod follow;
 mod honest;
+mod imports;
 mod links;
 mod reunions;
 mod scripts;

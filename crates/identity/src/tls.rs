@@ -115,7 +115,7 @@ pub fn manager_enrolling_any_server(credentials: &Arc<Credentials>) -> Arc<Clien
 }
 
 /// Returns the cryptography of rustls that everything here uses: AWS-LC.
-pub(crate) fn provider() -> &'static Arc<CryptoProvider> {
+pub fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
         LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
     &PROVIDER

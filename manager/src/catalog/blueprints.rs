@@ -1,5 +1,7 @@
 //! Blueprints: an archive of files, and the plan that its main file makes.
 
+use std::sync::Arc;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use jiff::Timestamp;
@@ -43,7 +45,12 @@ pub(crate) async fn check(
     let scratch = camino_tempfile::tempdir_in(&home.data_dir)
         .map_err(|error| Refused::new(Reason::Internal, error.to_string()))?;
     let (source, into) = (received.path().to_owned(), scratch.path().join("files"));
-    let imports = Imports::new(home.store.clone(), tenant.clone(), Utf8PathBuf::new());
+    let imports = Imports::new(
+        home.store.clone(),
+        tenant.clone(),
+        Utf8PathBuf::new(),
+        Arc::clone(&home.imports),
+    );
     let asked = header.main_file.clone();
     let read = spawn_blocking(move || read(&source, &into, &asked, imports)).await;
     let read = read.map_err(|error| Refused::new(Reason::Internal, error.to_string()))??;

@@ -1,11 +1,12 @@
 //! Brings a blueprint's imports: its own files, and the plugins and blueprints of its tenant.
 //!
-//! Nothing else is brought: no URL, and no file of this host beside the blueprints' own.
+//! No file of this host is brought beside the blueprints' own, and from the network only what lies
+//! where the manager's settings allow.
 
 use std::{
     collections::HashSet,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -19,11 +20,14 @@ use waggoner_store::{Store, plugin::Plugin};
 use waggoner_types::{Chain, PluginId, TenantName};
 use waggoner_wagon::{Requirement, choose_import};
 
+pub(crate) use self::url::{Site, Urls};
+
 use self::uploaded::Uploaded;
 use crate::catalog::plugins::Candidate;
 
 mod schedule;
 mod uploaded;
+mod url;
 
 /// The largest text that is brought, in bytes: plugin.yaml files have a megabyte at times.
 const LARGEST: u64 = 8 << 20;
@@ -36,6 +40,7 @@ pub(crate) struct Imports {
     /// The directory of the blueprint's files.
     files: Utf8PathBuf,
     runtime: Handle,
+    urls: Arc<Urls>,
     /// The blueprints whose files were brought.
     uploaded: Mutex<Uploaded>,
     /// The plugins that were brought.
@@ -47,12 +52,18 @@ pub(crate) struct Imports {
 // === impl Imports ===
 
 impl Imports {
-    pub(crate) fn new(store: Store, tenant: TenantName, files: Utf8PathBuf) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        tenant: TenantName,
+        files: Utf8PathBuf,
+        urls: Arc<Urls>,
+    ) -> Self {
         Self {
             store,
             tenant,
             files,
             runtime: Handle::current(),
+            urls,
             uploaded: Mutex::default(),
             used: Mutex::default(),
             misses: AtomicBool::new(false),
@@ -118,10 +129,7 @@ impl Resolver for Imports {
         match location {
             Location::File(path) | Location::Resource(path) => self.file(path),
             Location::Plugin(import) => self.plugin(import, dsl),
-            Location::Url(_) => Err(FetchError(
-                "this manager fetches nothing from outside: put the file beside the blueprint"
-                    .to_owned(),
-            )),
+            Location::Url(address) => self.urls.fetch(address),
             Location::Blueprint(asked) => self.blueprint(asked),
         }
     }

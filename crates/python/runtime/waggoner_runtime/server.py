@@ -256,13 +256,20 @@ def _run(program):
 
 def _end(code):
     """Ends the process as the interpreter does, without taking down what the kernel frees."""
-    for last in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+    for last in (threading._shutdown, atexit._run_exitfuncs, _flush):
         try:
             last()
         except BaseException:
-            # Standard streams that a plugin has closed or replaced are nobody else's matter.
-            pass
+            traceback.print_exc()
     _exit(code)
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # A plugin has closed it, or put something else in its place.
 
 
 def _preload(name, volatile):

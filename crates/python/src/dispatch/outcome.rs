@@ -26,7 +26,12 @@ pub fn outcome(output: Option<&str>, exit: Exit, timeout: Option<Timeout>) -> Ou
         Exit::Code(code) => non_recoverable(format!(
             "Unhandled exception occurred in operation dispatch (rc={code})"
         )),
-        Exit::Signal(signal) => non_recoverable(format!("Process terminated (rc=-{signal})")),
+        Exit::Signal(signal) => {
+            let crash = crash(signal).map_or_else(String::new, |name| {
+                format!(": {name}, the interpreter or a native library of the plugin crashed")
+            });
+            non_recoverable(format!("Process terminated (rc=-{signal}){crash}"))
+        }
         Exit::TimedOut => {
             let seconds = timeout.map_or(0, |timeout| timeout.after.as_secs());
             let message = format!("Process killed due to timeout of {seconds} seconds");
@@ -55,6 +60,13 @@ pub fn outcome(output: Option<&str>, exit: Exit, timeout: Option<Timeout>) -> Ou
         ),
     };
     Outcome { result, exit: Some(exit) }
+}
+
+/// The names of the signals that a process brings upon itself (`signal(7)`).
+fn crash(signal: i32) -> Option<&'static str> {
+    const CRASHES: [(i32, &str); 5] =
+        [(4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS"), (8, "SIGFPE"), (11, "SIGSEGV")];
+    CRASHES.iter().find(|(number, _)| *number == signal).map(|(_, name)| *name)
 }
 
 fn from_output(output: Option<&str>) -> Result<Value, OperationError> {
@@ -116,7 +128,7 @@ fn from_error(payload: &Map<String, Value>) -> Result<Value, OperationError> {
         // The agent is to stop, and the operation did what it should.
         "StopAgent" => return Ok(Value::Null),
         "OperationRetry" => ErrorKind::Retry,
-        "NonRecoverableError" | "HttpException" | "ProcessKillCancelled" | "WorkflowFailed" => {
+        "NonRecoverableError" | "HttpException" | "ProcessKillCancelled" => {
             ErrorKind::NonRecoverable
         }
         _ => ErrorKind::Recoverable,

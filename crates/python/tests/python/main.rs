@@ -7,6 +7,8 @@
 
 mod agent;
 mod environments;
+mod naughty;
 mod operations;
 mod packs;
 mod support;
+mod ways;

@@ -11,9 +11,13 @@ use waggoner_python::{
 };
 use waggoner_types::Digest;
 use waggoner_wagon::{Format, OsProperties, Recipe, write};
+
+use crate::naughty::{BODY, IMPORTS};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 const PLUGIN: &str = include_str!("plugin/web_plugin/__init__.py");
+
+const NAUGHTY: &str = include_str!("plugin/naughty.py");
 
 /// What stays between runs.
 fn cache() -> Utf8PathBuf {
@@ -128,7 +132,11 @@ pub(crate) async fn plugin_environment() -> Option<(Environments, Environment)> 
     let scratch = camino_tempfile::Utf8TempDir::new().unwrap();
     let wheels = scratch.path().join("wheels");
     let requires = ["cloudify-common"];
-    wheel(&wheels, "web-plugin", "1.0", &requires, &[("web_plugin/__init__.py", PLUGIN)]);
+    let imports = IMPORTS.map(|(module, text, _)| (format!("{module}.py"), [text, BODY].concat()));
+    let imports = imports.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let mut files = vec![("web_plugin/__init__.py", PLUGIN), ("naughty.py", NAUGHTY)];
+    files.extend(imports);
+    wheel(&wheels, "web-plugin", "1.0", &requires, &files);
     let own = wagon(&wheels, "web-plugin", "1.0", &python.tag);
     let environments = Environments::with_tools(root, uv(), vec![python]);
     let spec = EnvironmentSpec { extra_wagons: vec![common], ..spec("web-plugin", "1.0", own) };
@@ -156,6 +164,12 @@ async fn common_wagon(python: &Interpreter) -> Result<WagonFile, String> {
             .collect::<Vec<_>>()
             .join(": ")
     })
+}
+
+/// Says whether a process runs.
+pub(crate) fn alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 /// The uv of this host, if it has one.

@@ -22,7 +22,7 @@ fn every_kind_of_error_means_what_it_means_in_cloudify() {
     for (exception, known, arguments, kind, retry_after) in [
         ("NonRecoverableError", "NonRecoverableError", json!([]), NonRecoverable, None),
         ("HttpException", "HttpException", json!(["http://x", 404]), NonRecoverable, None),
-        ("WorkflowFailed", "WorkflowFailed", json!([]), NonRecoverable, None),
+        ("WorkflowFailed", "WorkflowFailed", json!([]), Recoverable, None),
         ("OperationRetry", "OperationRetry", json!([11]), Retry, Some(11.0)),
         ("OperationRetry", "OperationRetry", json!(["11"]), Retry, Some(11.0)),
         ("OperationRetry", "OperationRetry", json!([null]), Retry, None),
@@ -64,6 +64,13 @@ fn a_result_counts_only_when_the_process_ended_well() {
             "Unhandled exception occurred in operation dispatch (rc=1)",
         ),
         (output, Exit::Signal(9), None, ErrorKind::NonRecoverable, "Process terminated (rc=-9)"),
+        (
+            output,
+            Exit::Signal(11),
+            None,
+            ErrorKind::NonRecoverable,
+            "Process terminated (rc=-11): SIGSEGV, the interpreter or a native library of the plugin crashed",
+        ),
         (
             None,
             Exit::TimedOut,

@@ -65,6 +65,8 @@ mod tests {
 
     const WEEK: Duration = Duration::from_hours(7 * 24);
 
+    const YOUNGER: Duration = Duration::from_hours(7 * 24 - 3);
+
     fn age(path: &Utf8Path, age: Duration) {
         let file = std::fs::File::options().append(true).open(path).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
@@ -91,7 +93,7 @@ mod tests {
         let root = directory.path().join("python");
         let (old, new) = (Digest([1; 32]), Digest([2; 32]));
         environment(&root, "old", old, WEEK);
-        environment(&root, "new", new, WEEK - 3 * ROUND);
+        environment(&root, "new", new, YOUNGER);
         fs::create_dir_all(root.join("wheels")).unwrap();
         let artifacts = Artifacts::open(directory.path().join("artifacts")).unwrap();
         for (digest, unused_for) in [(old, WEEK), (new, Duration::ZERO)] {

@@ -20,7 +20,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tokio::sync::{OnceCell, RwLock, Semaphore, watch};
-use waggoner_types::{Digest, TenantName};
+use waggoner_types::TenantName;
 use waggoner_wagon::best_python_tag;
 
 mod build;
@@ -74,8 +74,6 @@ struct Inner {
     root: Utf8PathBuf,
     uv: Option<Utf8PathBuf>,
     interpreters: OnceCell<Vec<Interpreter>>,
-    /// What wagons are for, so that each is asked once.
-    python_tags: Mutex<HashMap<Digest, Vec<String>>>,
     /// By what they are asked for, so that who comes second waits for the first.
     makings: Mutex<HashMap<String, Arc<Making>>>,
     /// How many are built at once.
@@ -114,7 +112,6 @@ impl Environments {
             root: root.into(),
             uv,
             interpreters,
-            python_tags: Mutex::default(),
             makings: Mutex::default(),
             builds: Semaphore::new(BUILDS),
             quiet: RwLock::default(),
@@ -173,31 +170,17 @@ impl Environments {
     async fn choose_interpreter(
         &self,
         spec: &EnvironmentSpec,
+        supported: &[String],
     ) -> Result<Interpreter, EnvironmentError> {
         let interpreters = self.interpreters().await;
         let tags: Vec<_> = interpreters.iter().map(|found| found.tag.clone()).collect();
-        let supported = self.python_tags(spec).await?;
-        best_python_tag(&supported, &tags)
+        best_python_tag(supported, &tags)
             .and_then(|tag| interpreters.iter().find(|found| found.tag == tag).cloned())
             .ok_or_else(|| EnvironmentError::NoInterpreter {
                 package: spec.to_string(),
                 supported: supported.join(", "),
                 found: if tags.is_empty() { "none".to_owned() } else { tags.join(", ") },
             })
-    }
-
-    async fn python_tags(&self, spec: &EnvironmentSpec) -> Result<Vec<String>, EnvironmentError> {
-        if !spec.python_tags.is_empty() {
-            return Ok(spec.python_tags.clone());
-        }
-        let known = || self.inner.python_tags.lock().expect("nobody panics while holding it");
-        let cached = known().get(&spec.wagon.digest).cloned();
-        if let Some(tags) = cached {
-            return Ok(tags);
-        }
-        let tags = spec.open(&spec.wagon).await?.metadata.supported_python_versions;
-        known().insert(spec.wagon.digest, tags.clone());
-        Ok(tags)
     }
 
     fn making(&self, spec: &EnvironmentSpec) -> Arc<Making> {
@@ -220,29 +203,48 @@ impl Environments {
         if let Some(found) = self.installed(spec).map_err(host)? {
             return Ok(found);
         }
-        let interpreter = self.choose_interpreter(spec).await?;
+        making.tell(Progress::Queued);
+        let _permit = self.inner.builds.acquire().await.expect("it is never closed");
+        let building = self.inner.quiet.read().await;
+        let built = self.build(spec, making).await;
+        drop(building);
+        if built.is_err() {
+            self.collect_wheels().await.map_err(host)?;
+        }
+        built
+    }
+
+    /// Builds an environment, or waits for the process that builds it.
+    async fn build(
+        &self,
+        spec: &EnvironmentSpec,
+        making: &Making,
+    ) -> Result<Environment, EnvironmentError> {
+        let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
+        let refused = |source| EnvironmentError::Wagon { package: spec.to_string(), source };
+        making.tell(Progress::Unpacking);
+        let own = wheels::unpack(&self.inner.root.join("wheels"), &spec.wagon).await;
+        let own = own.map_err(refused)?;
+        let supported = match spec.python_tags.as_slice() {
+            [] => &own.wagon.metadata.supported_python_versions,
+            given => given,
+        };
+        let interpreter = self.choose_interpreter(spec, supported).await?;
         let name = spec.name(&interpreter);
         let directory = self.directory();
         fs::create_dir_all(directory.as_std_path()).map_err(host)?;
-        making.tell(Progress::Queued);
         let _lock = Lock::take(&directory.join(format!("{name}.lock"))).await.map_err(host)?;
         if let Some(installed) = record::read(&directory, &name) {
             return Ok(installed.environment(&directory, true));
         }
-        let _permit = self.inner.builds.acquire().await.expect("it is never closed");
-        let building = self.inner.quiet.read().await;
         // What an agent that was killed left behind.
         record::remove(&directory, &name).map_err(host)?;
-        let built = build::build(&self.inner, &directory, &name, spec, &interpreter, making).await;
-        drop(building);
-        match built {
-            Ok(installed) => Ok(installed.environment(&directory, false)),
-            Err(error) => {
-                record::remove(&directory, &name).map_err(host)?;
-                self.collect_wheels().await.map_err(host)?;
-                Err(error)
-            }
+        let (inner, interpreter) = (&self.inner, &interpreter);
+        let built = build::build(inner, &directory, &name, spec, interpreter, own, making).await;
+        if built.is_err() {
+            record::remove(&directory, &name).map_err(host)?;
         }
+        Ok(built?.environment(&directory, false))
     }
 
     fn directory(&self) -> Utf8PathBuf {

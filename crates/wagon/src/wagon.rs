@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Seek},
+    io::{Read, Seek, Write as _},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -45,6 +45,8 @@ pub struct Wheel {
 /// What was found of a wagon so far.
 #[derive(Default)]
 struct Found {
+    /// Where wheels are unpacked to, if they are.
+    into: Option<Utf8PathBuf>,
     top: Option<String>,
     metadata: Option<Metadata>,
     wheels: BTreeMap<String, (u64, Digest)>,
@@ -64,13 +66,32 @@ impl Wagon {
         Self::read(path, std::io::BufReader::new(file), budget)
     }
 
+    /// Reads and checks a wagon, and unpacks its wheels into a directory, which is made, at the same
+    /// time. After an error some of them may be there.
+    pub fn unpack(path: &Utf8Path, budget: &Budget, into: &Utf8Path) -> Result<Self, Refusal> {
+        let file = fs::File::open(path.as_std_path())
+            .map_err(|error| Flaw::Unreadable(error).of(KIND, path))?;
+        fs::create_dir_all(into.as_std_path())
+            .map_err(|error| Flaw::unwritable(into, error).of(KIND, path))?;
+        let found = Found { into: Some(into.to_owned()), ..Found::default() };
+        Self::read_as(path, std::io::BufReader::new(file), budget, found)
+    }
+
     /// Reads and checks a wagon under a name for messages.
     pub fn read(
         name: &Utf8Path,
         source: impl Read + Seek,
         budget: &Budget,
     ) -> Result<Self, Refusal> {
-        let mut found = Found::default();
+        Self::read_as(name, source, budget, Found::default())
+    }
+
+    fn read_as(
+        name: &Utf8Path,
+        source: impl Read + Seek,
+        budget: &Budget,
+        mut found: Found,
+    ) -> Result<Self, Refusal> {
         let walked = walk(source, budget, &mut |entry, content| found.take(entry, content, budget));
         let checked = walked.and_then(|format| {
             let (metadata, wheels) = found.check()?;
@@ -167,7 +188,10 @@ impl Found {
         if inner == DESCRIPTION {
             self.metadata = Some(Metadata::read(&content.read_all(budget.metadata_bytes)?)?);
         } else if let Some(name) = inner.strip_prefix(WHEELS) {
-            self.wheels.insert(name.to_owned(), wheel(entry, content)?);
+            // What has no wheel's name is refused in the end, and written nowhere.
+            let into = self.into.as_ref().filter(|_| name.parse::<WheelName>().is_ok());
+            let into = into.map(|into| into.join(name));
+            self.wheels.insert(name.to_owned(), wheel(entry, content, into.as_deref())?);
         }
         Ok(())
     }
@@ -199,7 +223,19 @@ impl Found {
     }
 }
 
-fn wheel(entry: &Entry, content: &mut Content<'_>) -> Result<(u64, Digest), Flaw> {
+/// Reads a wheel, and copies it to a file that is not there yet.
+fn wheel(
+    entry: &Entry,
+    content: &mut Content<'_>,
+    into: Option<&Utf8Path>,
+) -> Result<(u64, Digest), Flaw> {
+    let mut file = match into {
+        Some(path) => {
+            let new = fs::OpenOptions::new().write(true).create_new(true).open(path.as_std_path());
+            Some((new.map_err(|error| Flaw::unwritable(path, error))?, path))
+        }
+        None => None,
+    };
     let mut hasher = Sha256::new();
     let mut size = 0;
     let mut head = Vec::new();
@@ -209,7 +245,12 @@ fn wheel(entry: &Entry, content: &mut Content<'_>) -> Result<(u64, Digest), Flaw
         }
         hasher.update(piece);
         size += piece.len() as u64;
-        Ok(())
+        match &mut file {
+            Some((file, path)) => {
+                file.write_all(piece).map_err(|error| Flaw::unwritable(*path, error))
+            }
+            None => Ok(()),
+        }
     })?;
     if !head.starts_with(b"PK\x03\x04") {
         return Err(Flaw::entry(&entry.path, "is not a wheel: it is not a zip"));

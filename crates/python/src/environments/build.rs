@@ -15,7 +15,7 @@ use waggoner_wagon::WheelName;
 use super::{
     EnvironmentError, EnvironmentSpec, Inner, Installed, Progress,
     making::Making,
-    wheels::{self, Stored},
+    wheels::{self, Stored, Unpacked},
 };
 use crate::{Interpreter, ToolFailure, tool::Tool};
 
@@ -56,28 +56,31 @@ pub(super) async fn build(
     name: &str,
     spec: &EnvironmentSpec,
     interpreter: &Interpreter,
+    own: Unpacked,
     making: &Making,
 ) -> Result<Installed, EnvironmentError> {
     let package = spec.to_string();
-    making.tell(Progress::Unpacking);
-    let mut wagons = vec![spec.open(&spec.wagon).await?];
-    let own = &wagons[0].metadata;
-    if own.package_name != spec.package_name || own.package_version != spec.package_version {
-        let found = format!("`{}` {}", own.package_name, own.package_version);
+    let metadata = &own.wagon.metadata;
+    if metadata.package_name != spec.package_name
+        || metadata.package_version != spec.package_version
+    {
+        let found = format!("`{}` {}", metadata.package_name, metadata.package_version);
         let file = spec.wagon.path.to_string();
         return Err(EnvironmentError::OtherWagon { package, file, found });
     }
+    let refused = |source| EnvironmentError::Wagon { package: package.clone(), source };
+    let store = inner.root.join("wheels");
+    let mut wagons = vec![own];
     for extra in &spec.extra_wagons {
-        wagons.push(spec.open(extra).await?);
+        wagons.push(wheels::unpack(&store, extra).await.map_err(refused)?);
     }
-    if !wagons.iter().any(|wagon| wagon.wheel(COMMON).is_some()) {
+    if !wagons.iter().any(|unpacked| unpacked.wagon.wheel(COMMON).is_some()) {
         return Err(EnvironmentError::NoCommon { package });
     }
-    let store = inner.root.join("wheels");
     let stored = tokio::task::spawn_blocking(move || wheels::store(&store, &wagons))
         .await
-        .expect("unpacking wheels does not panic")
-        .map_err(|source| EnvironmentError::Wagon { package: package.clone(), source })?;
+        .expect("keeping wheels does not panic")
+        .map_err(refused)?;
 
     let installer = installer(inner, interpreter, spec).ok_or_else(|| {
         EnvironmentError::NoTool { package: package.clone(), python: interpreter.path.to_string() }

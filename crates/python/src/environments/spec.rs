@@ -5,9 +5,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use sha2::{Digest as _, Sha256};
 use waggoner_types::Digest;
-use waggoner_wagon::{Budget, Wagon};
 
-use super::EnvironmentError;
 use crate::Interpreter;
 
 /// What decides an environment's content.
@@ -66,15 +64,6 @@ impl EnvironmentSpec {
         };
         let (package, version) = (plain(&self.package_name), plain(&self.package_version));
         format!("{package}-{version}-{}-{}", interpreter.tag, &digest[..16])
-    }
-
-    /// Opens one of the wagons, in a thread of its own.
-    pub(super) async fn open(&self, file: &WagonFile) -> Result<Wagon, EnvironmentError> {
-        let path = file.path.clone();
-        tokio::task::spawn_blocking(move || Wagon::open(&path, &Budget::WAGON))
-            .await
-            .expect("reading a wagon does not panic")
-            .map_err(|source| EnvironmentError::Wagon { package: self.to_string(), source })
     }
 }
 

@@ -9,8 +9,9 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use waggoner_types::Digest;
-use waggoner_wagon::{Flaw, Refusal, Wagon, Wheel, WheelName, check_wheel};
+use waggoner_wagon::{Budget, Flaw, Refusal, Wagon, Wheel, WheelName, check_wheel};
 
+use super::WagonFile;
 use crate::Interpreter;
 
 /// A wheel and where it is.
@@ -20,26 +21,48 @@ pub(super) struct Stored {
     pub(super) directory: Utf8PathBuf,
 }
 
+/// A wagon that was read and checked, with its wheels unpacked beside the store.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    pub(super) wagon: Wagon,
+    partial: Partial,
+}
+
+/// A directory that goes with this value.
+#[derive(Debug)]
+struct Partial(Utf8PathBuf);
+
+/// Reads and unpacks a wagon, in a thread of its own.
+pub(super) async fn unpack(root: &Utf8Path, file: &WagonFile) -> Result<Unpacked, Refusal> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let partial = Partial(root.join(format!(".partial-{}-{next}", std::process::id())));
+    let path = file.path.clone();
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let wagon = Wagon::unpack(&path, &Budget::WAGON, &partial.0)?;
+        Ok(Unpacked { wagon, partial })
+    });
+    unpacking.await.expect("reading a wagon does not panic")
+}
+
 /// Puts the wheels of some wagons into the store and returns those to install from: all of the
 /// first wagon, and of the others what those before have no wheel of.
-pub(super) fn store(root: &Utf8Path, wagons: &[Wagon]) -> Result<Vec<Stored>, Refusal> {
+pub(super) fn store(root: &Utf8Path, wagons: &[Unpacked]) -> Result<Vec<Stored>, Refusal> {
     let mut chosen: Vec<Stored> = Vec::new();
-    for wagon in wagons {
+    for Unpacked { wagon, partial } in wagons {
         let known: BTreeSet<String> =
             chosen.iter().map(|stored| stored.wheel.name.distribution.clone()).collect();
-        let wanted: Vec<Stored> = wagon
-            .wheels
-            .iter()
-            .filter(|wheel| !known.contains(&wheel.name.distribution))
-            .map(|wheel| Stored {
-                wheel: wheel.clone(),
-                directory: root.join(wheel.digest.to_string()),
-            })
-            .collect();
-        if wanted.iter().any(|stored| !stored.path().is_file()) {
-            unpack(root, wagon, &wanted)?;
+        let wanted = wagon.wheels.iter().filter(|wheel| !known.contains(&wheel.name.distribution));
+        for wheel in wanted {
+            let directory = root.join(wheel.digest.to_string());
+            let stored = Stored { wheel: wheel.clone(), directory };
+            adopt(&partial.0, &stored).map_err(|error| Refusal {
+                kind: "wagon",
+                file: wagon.path.clone(),
+                flaw: Flaw::Unwritable { path: stored.path(), error },
+            })?;
+            chosen.push(stored);
         }
-        chosen.extend(wanted);
     }
     Ok(chosen)
 }
@@ -48,7 +71,11 @@ pub(super) fn store(root: &Utf8Path, wagons: &[Wagon]) -> Result<Vec<Stored>, Re
 /// the distributions whose wheels went.
 pub(super) fn collect(root: &Utf8Path, kept: &BTreeSet<Digest>) -> io::Result<BTreeSet<String>> {
     let mut gone = BTreeSet::new();
-    for entry in root.read_dir_utf8()? {
+    let entries = match root.read_dir_utf8() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(gone),
+        other => other?,
+    };
+    for entry in entries {
         let entry = entry?;
         if entry.file_name().parse().is_ok_and(|digest: Digest| kept.contains(&digest)) {
             continue;
@@ -113,21 +140,13 @@ impl Stored {
     }
 }
 
-fn unpack(root: &Utf8Path, wagon: &Wagon, wanted: &[Stored]) -> Result<(), Refusal> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    let partial = root.join(format!(".partial-{}-{next}", std::process::id()));
-    let unpacked = wagon.extract_wheels(&partial).and_then(|()| {
-        wanted.iter().try_for_each(|stored| {
-            adopt(&partial, stored).map_err(|error| Refusal {
-                kind: "wagon",
-                file: wagon.path.clone(),
-                flaw: Flaw::Unwritable { path: stored.path(), error },
-            })
-        })
-    });
-    drop(fs::remove_dir_all(partial.as_std_path()));
-    unpacked
+// === impl Partial ===
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Else the next collection takes what is left.
+        drop(fs::remove_dir_all(self.0.as_std_path()));
+    }
 }
 
 fn adopt(partial: &Utf8Path, stored: &Stored) -> io::Result<()> {

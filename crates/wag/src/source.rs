@@ -18,11 +18,12 @@ mod plugins;
 mod resolver;
 mod sketch;
 mod tree;
+mod yamls;
 
 pub(crate) use self::{
     check::Findings,
     library::Library,
-    pack::{pack, packed},
+    pack::{Packed, pack, packed},
     plugins::{Found, Origin, yamls_beside},
     sketch::{NodeSketch, sketch},
     tree::Tree,
@@ -72,6 +73,10 @@ pub enum SourceError {
     NoPython,
     #[error("failed to fill in the blueprint's plan")]
     Inputs(#[source] waggoner_blueprint::Refusal),
+    #[error("failed to write the packed plugin")]
+    Keep(#[source] io::Error),
+    #[error("the plugin.yaml is not valid")]
+    PluginYaml(Vec<Diagnostic>),
     #[error("the blueprint is not valid")]
     Invalid(Vec<Diagnostic>),
     #[error("the node is not valid")]
@@ -116,6 +121,7 @@ impl SourceError {
             | Self::Manifest(_)
             | Self::Inputs(_)
             | Self::Invalid(_)
+            | Self::PluginYaml(_)
             | Self::Node(_) => Exit::Refused,
             _ => Exit::Failed,
         }
@@ -124,7 +130,9 @@ impl SourceError {
     /// The findings, one a line.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Self::Invalid(found) => found.iter().flat_map(check::lines).collect(),
+            Self::Invalid(found) | Self::PluginYaml(found) => {
+                found.iter().flat_map(check::lines).collect()
+            }
             // The text that they are about is not one that anybody wrote.
             Self::Node(found) => found
                 .iter()

@@ -2,31 +2,55 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use waggoner_python::{Interpreter, PackRequest, PackSource, interpreters};
-use waggoner_wagon::OsProperties;
+use waggoner_wagon::{Budget, OsProperties, Wagon};
 
-use super::SourceError;
+use super::{
+    SourceError,
+    yamls::{agree, checked, put_beside},
+};
 
 /// The Python that plugins were written for, where there are several.
 const PREFERRED: &str = "py311";
 
+/// What was packed, and where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    pub wagon: Utf8PathBuf,
+    /// The plugin.yaml files that an upload of the wagon takes with it.
+    pub yamls: Vec<Utf8PathBuf>,
+    /// Whether the plugin came without one.
+    pub made_yaml: bool,
+}
+
 /// Builds the wagon of a source directory, or of a requirement for the package index, into `to`,
-/// and returns its path.
+/// with its plugin.yaml files. What a manager would refuse is not packed.
 pub(crate) async fn pack(
     source: &str,
     with: &[String],
     to: &Utf8Path,
-) -> Result<Utf8PathBuf, SourceError> {
-    let cache = camino_tempfile::tempdir().map_err(SourceError::Pack)?;
-    let source = match Utf8Path::new(source) {
-        directory if directory.is_dir() || source.contains('/') => PackSource::Directory(directory),
-        _ => PackSource::Requirement(source),
+) -> Result<Packed, SourceError> {
+    let cache = camino_tempfile::tempdir().map_err(SourceError::Keep)?;
+    let (source, yamls) = match Utf8Path::new(source) {
+        directory if directory.is_dir() || source.contains('/') => {
+            (PackSource::Directory(directory), checked(directory)?)
+        }
+        _ => (PackSource::Requirement(source), Vec::new()),
     };
     let made = make(source, with, cache.path()).await?;
+    let metadata = Wagon::open(&made, &Budget::WAGON).map_err(SourceError::Wagon)?.metadata;
+    agree(&yamls, &metadata)?;
     let name = made.file_name().expect("a wagon has a name");
     let wagon = to.join(name);
-    fs_err::create_dir_all(to).map_err(SourceError::Pack)?;
-    fs_err::copy(&made, &wagon).map_err(SourceError::Pack)?;
-    Ok(wagon)
+    fs_err::create_dir_all(to).map_err(SourceError::Keep)?;
+    fs_err::copy(&made, &wagon).map_err(SourceError::Keep)?;
+    let made_yaml = yamls.is_empty();
+    let is_beside = |path: &Utf8PathBuf| same(path.parent(), Some(to));
+    let yamls = if !made_yaml && yamls.iter().all(is_beside) {
+        yamls
+    } else {
+        put_beside(&wagon, &yamls, &metadata)?
+    };
+    Ok(Packed { wagon, yamls, made_yaml })
 }
 
 /// Returns the wagon of a source directory from the cache, building it if the sources have changed.
@@ -60,6 +84,14 @@ async fn python() -> Result<&'static Interpreter, SourceError> {
     let all = interpreters().await;
     let preferred = all.iter().find(|python| python.tag == PREFERRED);
     preferred.or_else(|| all.first()).ok_or(SourceError::NoPython)
+}
+
+fn same(one: Option<&Utf8Path>, other: Option<&Utf8Path>) -> bool {
+    let whole = |path: Option<&Utf8Path>| {
+        let path = path.filter(|path| !path.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+        path.canonicalize_utf8().ok()
+    };
+    whole(one).is_some() && whole(one) == whole(other)
 }
 
 /// This host's distribution, by `os-release(5)`.

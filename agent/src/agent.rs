@@ -21,6 +21,7 @@ use crate::{
     attempt::Cancel,
     attempts::Attempts,
     config::Config,
+    context::CtxProxy,
     enrol,
     environments::{self, Installs},
     error::StartError,
@@ -99,6 +100,7 @@ impl Agent {
     pub async fn run(self, mut orders: impl Stream<Item = ()> + Unpin) -> Result<(), StartError> {
         let Self { config, program, state, artifacts, environments, keeper, way } = self;
         let (facade, receiving) = Facade::open(&state.facade()).await?;
+        let (ctx_proxy, proxying) = CtxProxy::open(&state.facade().join("ctx-port")).await?;
         let (journal, news, known) = Journal::open(home(&state), launch(program, &state)).await?;
         let journal = Arc::new(journal);
         let attempts = Attempts::recover(Arc::clone(&journal), known);
@@ -110,6 +112,7 @@ impl Agent {
             installs: Installs::of(&environments),
             environments,
             facade,
+            ctx_proxy,
             journal,
             attempts,
             slots: Semaphore::new(config.slots as usize),
@@ -132,6 +135,7 @@ impl Agent {
         };
         group.spawn("supervisor", until(stop.clone(), forever(following)));
         group.spawn("facade", until(stop.clone(), receiving));
+        group.spawn("ctx proxy", until(stop.clone(), proxying));
         let keeping = {
             let (house, unused_for) = (Arc::clone(&house), config.keep_unused());
             async move { environments::keep(&house, unused_for).await }

@@ -36,12 +36,14 @@ mod command;
 mod grpc;
 mod json;
 mod kept;
+mod proxy;
 mod render;
 mod resource;
 mod socket;
 
 pub(crate) use self::{
     call::{CALL, Key},
+    proxy::CtxProxy,
     resource::FetchError,
     socket::{MOST, Socket},
 };
@@ -166,7 +168,8 @@ impl HostApi {
     /// Gets a value from Cloudify's REST API; what it refuses is a refusal.
     async fn get(&self, path: String, query: String) -> Result<Value, Refusal> {
         let (method, body_json) = ("GET".to_owned(), String::new());
-        self.successful(RestRequest { method, path, query, body_json }, Key::fresh()).await
+        let request = RestRequest { method, path, query, body_json, ..RestRequest::default() };
+        self.successful(request, Key::fresh()).await
     }
 
     async fn successful(&self, request: RestRequest, key: Key) -> Result<Value, Refusal> {

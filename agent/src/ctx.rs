@@ -70,9 +70,12 @@ pub fn called() -> Option<ExitCode> {
 }
 
 fn run(args: &[String]) -> Result<Printed, Printed> {
-    // A script runner of Cloudify's own, inside an operation, has a `ctx` of its own.
-    let proxy = std::env::var("CTX_SOCKET_URL").ok().filter(|url| !url.is_empty());
+    // A script runner of Cloudify's own, inside an operation, has a `ctx` of its own. The agent's
+    // has a path in its URL, and a socket that is nearer.
     let socket = std::env::var("WAGGONER_SOCKET").ok().map(|path| format!("unix:{path}"));
+    let proxy = std::env::var("CTX_SOCKET_URL")
+        .ok()
+        .filter(|url| !url.is_empty() && (socket.is_none() || !has_path(url)));
     let patience = if proxy.is_none() && socket.is_some() { PATIENCE } else { Duration::ZERO };
     let request = Request::parse(args, proxy.or(socket).as_deref())?;
     let reply = insist(&request, patience).map_err(|error| Printed {
@@ -100,12 +103,20 @@ fn insist(request: &Request, patience: Duration) -> Result<Reply, CtxError> {
     }
 }
 
+fn has_path(url: &str) -> bool {
+    url.strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(_, path)| !path.is_empty())
+}
+
 fn ask(request: &Request, key: Uuid) -> Result<Reply, CtxError> {
     let timeout = u64::try_from(request.timeout).ok().filter(|seconds| *seconds > 0);
     let mut wire = connect(&request.socket_url, timeout.map(Duration::from_secs))?;
     let body = json!({ "args": request.args }).to_string();
+    let path = request.socket_url.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
+    let path = path.map_or("", |(_, path)| path);
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        "POST /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n{CALL}: {}\r\nConnection: close\r\n\r\n",
         body.len(),
         key.simple(),

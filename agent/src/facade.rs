@@ -75,6 +75,9 @@ pub enum FacadeError {
 
     #[error("failed to open the REST facade")]
     Open(#[source] io::Error),
+
+    #[error("failed to open the ctx proxy")]
+    Proxy(#[source] io::Error),
 }
 
 /// How many connections are served at once. Stock clients open one for each log line.
@@ -101,9 +104,7 @@ impl Facade {
 
     /// Lets an operation call with a token.
     pub(crate) fn admit(&self, token: String, api: Arc<HostApi>) -> Admission {
-        let mut guests = self.guests.0.lock().expect("nothing panics while it holds the guests");
-        guests.insert(token.clone(), api);
-        Admission { guests: self.guests.clone(), token }
+        self.guests.admit(token, api)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -119,7 +120,15 @@ impl Facade {
 // === impl Guests ===
 
 impl Guests {
-    fn find(&self, token: &str) -> Option<Arc<HostApi>> {
+    /// Lets an operation call with a token.
+    pub(crate) fn admit(&self, token: String, api: Arc<HostApi>) -> Admission {
+        let mut guests = self.0.lock().expect("nothing panics while it holds the guests");
+        guests.insert(token.clone(), api);
+        Admission { guests: self.clone(), token }
+    }
+
+    /// Returns the operation with a token.
+    pub(crate) fn find(&self, token: &str) -> Option<Arc<HostApi>> {
         self.0.lock().expect("nothing panics while it holds the guests").get(token).cloned()
     }
 }
@@ -134,14 +143,14 @@ impl Drop for Admission {
 }
 
 /// Listens on the port that the file names, or on one that it names from now on.
-async fn listen(file: &Utf8Path) -> io::Result<TcpListener> {
+pub(crate) async fn listen(file: &Utf8Path) -> io::Result<TcpListener> {
     let known = fs_err::tokio::read_to_string(file).await.ok();
     if let Some(port) = known.and_then(|text| text.trim().parse::<u16>().ok()) {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => return Ok(listener),
             Err(error) => {
-                warn!(%error, port, "the REST facade moves to another port: operations that have \
-                                     run since before lose it");
+                warn!(%error, port, "a listener moves to another port: operations that have run \
+                                     since before lose it");
             }
         }
     }

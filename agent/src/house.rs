@@ -6,8 +6,8 @@ use tokio::sync::{Semaphore, watch};
 use waggoner_python::Environments;
 
 use crate::{
-    artifacts::Artifacts, attempts::Attempts, environments::Installs, facade::Facade,
-    journal::Journal, state::StateDir,
+    artifacts::Artifacts, attempts::Attempts, context::CtxProxy, environments::Installs,
+    facade::Facade, journal::Journal, state::StateDir,
 };
 
 /// What the operations of one daemon share.
@@ -22,6 +22,7 @@ pub(crate) struct House {
     pub(crate) environments: Environments,
     pub(crate) installs: Installs,
     pub(crate) facade: Facade,
+    pub(crate) ctx_proxy: CtxProxy,
     /// One permit for each operation that may run at once.
     pub(crate) slots: Semaphore,
     pub(crate) slot_count: u32,

@@ -7,3 +7,4 @@ mod processes;
 mod python;
 mod scripts;
 mod site;
+mod stock;

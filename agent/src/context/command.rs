@@ -102,7 +102,9 @@ impl HostApi {
                 let (method, path) = ("PATCH".to_owned(), format!("/operations/{id}"));
                 let body_json = json!({ "state": state }).to_string();
                 let query = String::new();
-                self.successful(pb::RestRequest { method, path, query, body_json }, key).await
+                let request =
+                    pb::RestRequest { method, path, query, body_json, ..Default::default() };
+                self.successful(request, key).await
             }
             Call::Resource { path, render } => {
                 return self.read_resource(path, render, scene).await;

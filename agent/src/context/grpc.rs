@@ -120,7 +120,8 @@ impl ContextService for ContextApi {
     ) -> Answer<pb::CallRestResponse> {
         let key = Key::of(request.metadata());
         let pb::CallRestRequest { method, path, query, body_json } = request.into_inner();
-        let answer = self.0.rest(RestRequest { method, path, query, body_json }, key).await;
+        let request = RestRequest { method, path, query, body_json, ..RestRequest::default() };
+        let answer = self.0.rest(request, key).await;
         let answer = answer.map_err(refuse)?;
         let body_json = match answer.body {
             Value::Null => String::new(),

@@ -45,7 +45,12 @@ pub(super) fn routes(api: ContextApi) -> Router {
         .with_state(api)
 }
 
-async fn proxy(State(api): State<ContextApi>, headers: HeaderMap, body: Bytes) -> Response {
+/// Answers as the stock ctx proxy does.
+pub(super) async fn proxy(
+    State(api): State<ContextApi>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let key = Key::of(&MetadataMap::from_headers(headers));
     let args = serde_json::from_slice::<Value>(&body).ok().and_then(|mut request| {
         match request["args"].take() {

@@ -199,7 +199,7 @@ fn os_error(error: &io::Error) -> Refusal {
 fn http_error(path: &str, error: &FetchError) -> Refusal {
     match error {
         FetchError::Refused(refusal) => {
-            let message = format!("{path} ({}) : {}", refusal.status, refusal.message);
+            let message = format!("{} ({path}) : {}", refusal.status, refusal.message);
             refused("HttpException", message)
         }
         FetchError::Disk(source) => refused("OSError", source.to_string()),

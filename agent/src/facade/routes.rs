@@ -82,6 +82,7 @@ async fn rest(
         path: path.to_owned(),
         query: query.unwrap_or_default().to_owned(),
         body_json,
+        ..RestRequest::default()
     };
     match api.rest(request, key).await {
         Ok(RestAnswer { status, body }) => {

@@ -28,7 +28,9 @@ pub(crate) struct Place {
     folder: Utf8PathBuf,
     pub(crate) api: Arc<HostApi>,
     socket: Socket,
-    _admission: Admission,
+    _admissions: [Admission; 2],
+    /// Where scripts find the ctx proxy.
+    pub(crate) ctx_url: String,
     env: BTreeMap<String, String>,
 }
 
@@ -88,8 +90,9 @@ impl Place {
         let socket = house.state.run().join(socket_name(attempt.id));
         let socket = Socket::open(socket, api.clone()).map_err(PlaceError::Make)?;
         let env = environment(house, start, &directory, socket.path());
-        let admission = house.facade.admit(token, api.clone());
-        Ok(Self { folder: directory, api, socket, _admission: admission, env })
+        let (by_proxy, ctx_url) = house.ctx_proxy.admit(&token, api.clone());
+        let admissions = [house.facade.admit(token, api.clone()), by_proxy];
+        Ok(Self { folder: directory, api, socket, _admissions: admissions, ctx_url, env })
     }
 
     /// Closes the place: the operation's process has ended.

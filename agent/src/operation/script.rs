@@ -7,7 +7,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::{os::unix::fs::OpenOptionsExt as _, tokio as fs};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use waggoner_ctx::Verdict;
 use waggoner_supervisor::{Mode, Spawn};
 use waggoner_types::{ErrorKind, Exit, LogLevel, OperationError, Outcome};
@@ -51,9 +51,12 @@ pub(super) async fn run(
         Err(error) => return failed(error.for_operation()),
     };
     let outcome = match launch(house, attempt, &start, script, &settings, &place).await {
-        Ok((command, ended)) => {
-            let result = conclude(&place.api, &start, &settings, &ended, &command).await;
-            Outcome { result, exit: Some(ended.exit) }
+        Ok(ran) => {
+            let result = match interrupted(&ran.ended, &start) {
+                Some(error) => Err(error),
+                None => conclude(&place.api, &settings, &ran).await.map_err(caused),
+            };
+            Outcome { result, exit: Some(ran.ended.exit) }
         }
         Err(outcome) => outcome,
     };
@@ -61,7 +64,14 @@ pub(super) async fn run(
     outcome
 }
 
-/// Starts the script, or finds it started, and waits for its end. Returns its command line as well.
+/// A script that has run.
+struct Ran {
+    command: String,
+    pid: Option<i32>,
+    ended: Ended,
+}
+
+/// Starts the script, or finds it started, and waits for its end.
 async fn launch(
     house: &House,
     attempt: &Attempt,
@@ -69,13 +79,15 @@ async fn launch(
     script: &Script,
     settings: &Settings,
     place: &Place,
-) -> Result<(String, Ended), Outcome> {
+) -> Result<Ran, Outcome> {
     if attempt.had_process() {
-        if let Some(pid) = attempt.pid() {
+        let pid = attempt.pid();
+        if let Some(pid) = pid {
             created(&place.api, pid).await;
         }
         let path = installed(&place.scripts()).unwrap_or_default();
-        return Ok((command_line(settings, &path), attend(attempt).await));
+        let command = command_line(settings, &path);
+        return Ok(Ran { command, pid, ended: attend(attempt).await });
     }
     let inputs = inputs(&place.api, start).await.map_err(failed)?;
     let fetched = tokio::select! {
@@ -87,7 +99,7 @@ async fn launch(
     spawn.limits = start.into();
     let pid = attempt.spawn(&spawn).await.map_err(|refused| not_started(&refused, attempt))?;
     created(&place.api, pid).await;
-    Ok((command, attend(attempt).await))
+    Ok(Ran { command, pid: Some(pid), ended: attend(attempt).await })
 }
 
 async fn created(api: &HostApi, pid: i32) {
@@ -138,6 +150,8 @@ fn describe(
     let own_path = spawn.env.get("PATH").cloned().unwrap_or_default();
     spawn.env.extend(inputs.iter().map(|(name, value)| (name.clone(), variable(value))));
     spawn.env.extend(settings.env.iter().map(|(name, value)| (name.clone(), variable(value))));
+    let url = if settings.ctx_proxy { place.ctx_url.clone() } else { String::new() };
+    spawn.env.insert("CTX_SOCKET_URL".to_owned(), url);
     // An input may replace PATH, but not hide `ctx`.
     let path = spawn.env.entry("PATH".to_owned()).or_default();
     if *path != own_path {
@@ -196,17 +210,29 @@ async fn fetch(place: &Place, text: &ScriptText) -> Result<Utf8PathBuf, Operatio
                      the blueprint's files and name its path there"
                 )));
             }
-            Some(_) | None => place.api.resource(path, false).await.map_err(|error| {
+            Some(_) | None => download(&place.api, path).await.map_err(|error| {
                 let why = sentence(&error);
                 let message = format!("failed to bring the script `{path}` onto this host: {why}");
                 match error {
                     FetchError::Disk(_) => OperationError::recoverable(message),
-                    FetchError::Refused(_) => OperationError::non_recoverable(message),
+                    FetchError::Refused(_) => caused(OperationError::new(
+                        ErrorKind::NonRecoverable,
+                        "HttpException",
+                        message,
+                    )),
                 }
             })?,
         },
     };
     install(&path, &place.scripts()).await.map_err(failed)
+}
+
+/// Brings the script onto this host, and says so as the script runner does.
+async fn download(api: &HostApi, path: &str) -> Result<Utf8PathBuf, FetchError> {
+    let local = api.resource(path, false).await?;
+    let message = format!("Downloaded {path} to {local}");
+    api.log(LogLevel::Info, None, message, api.once("downloaded")).await;
+    Ok(local)
 }
 
 /// Writes a program that can be run into a folder of its own, under the name of its source.
@@ -244,23 +270,16 @@ fn dedent(text: &str) -> String {
 
 /// Says how the operation ended: what the script said, what it exited with, and whether what it
 /// changed could be stored.
-async fn conclude(
-    api: &HostApi,
-    start: &Start,
-    settings: &Settings,
-    ended: &Ended,
-    command: &str,
-) -> Result<Value, OperationError> {
-    if let Some(error) = interrupted(ended, start) {
-        return Err(error);
-    }
+async fn conclude(api: &HostApi, settings: &Settings, ran: &Ran) -> Result<Value, OperationError> {
+    let Ran { command, pid, ended } = ran;
     let code = match ended.exit {
         Exit::Code(code) => code,
         // As Python's `returncode` says it.
         Exit::Signal(signal) => -signal,
         _ => unreachable!("it was not interrupted"),
     };
-    let message = format!("Execution done (return_code={code}): {command}");
+    let pid = pid.map(|pid| format!("PID={pid}, ")).unwrap_or_default();
+    let message = format!("Execution done ({pid}return_code={code}): {command}");
     api.log(LogLevel::Info, None, message, api.once("done")).await;
     let result = match api.verdict(code == 0).await {
         Verdict::Returned(value) => Ok(value),
@@ -276,6 +295,16 @@ async fn conclude(
         OperationError::new(ErrorKind::Recoverable, &refusal.kind, refusal.message)
     })?;
     result
+}
+
+/// Adds to an error itself as its cause, as Cloudify's agent does (`cloudify_agent/worker.py`).
+fn caused(mut error: OperationError) -> OperationError {
+    error.causes.push(json!({
+        "message": error.message,
+        "type": error.exception_type,
+        "traceback": error.traceback,
+    }));
+    error
 }
 
 fn process_exception(
@@ -297,8 +326,6 @@ fn process_exception(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) stderr_to_stdout: bool,
     pub(super) logged: Logged,
     pub(super) eval_python: Option<bool>,
+    /// Whether the ctx proxy is to be told of.
+    pub(super) ctx_proxy: bool,
 }
 
 /// A setting cannot be taken.
@@ -68,6 +70,7 @@ impl TryFrom<&Map<String, Value>> for Settings {
             stderr_to_stdout: log_stderr && flag("stderr_to_stdout", false),
             logged: Logged { stdout: log_stdout, stderr: log_stderr },
             eval_python: given("eval_python").map(is_true),
+            ctx_proxy: given("ctx_proxy_type").is_none_or(|kind| kind != "none"),
         })
     }
 }

@@ -36,6 +36,34 @@ async fn interpreter() -> Interpreter {
 
 /// A site whose agent holds a wagon of cloudify-common, and the environment made of it.
 async fn site() -> (Site, pb::Environment) {
+    site_with(PackSource::Requirement("cloudify-common==7.0.5"), "cloudify-common", "7.0.5").await
+}
+
+/// A site with the plugin that is run under the stock dispatcher as well.
+pub(super) async fn stock_site() -> (Site, pb::Environment) {
+    let tree = super::stock::tree();
+    site_with(PackSource::Directory(&tree), "stock-plugin", "1.0").await
+}
+
+/// The interpreter of an environment.
+pub(super) async fn interpreter_of(site: &Site, environment: &pb::Environment) -> Utf8PathBuf {
+    let wanted = crate::start::Environment {
+        package_name: environment.package_name.clone(),
+        package_version: environment.package_version.clone(),
+        wagon: environment.wagon_digest.parse().unwrap(),
+        extra_wagons: Vec::new(),
+        install_arguments: String::new(),
+    };
+    let house = &site.house;
+    let prepared = crate::environments::prepare(&house.environments, &house.artifacts, &wanted);
+    prepared.await.unwrap().python
+}
+
+async fn site_with(
+    source: PackSource<'_>,
+    package_name: &str,
+    package_version: &str,
+) -> (Site, pb::Environment) {
     let python = interpreter().await;
     let cache = cache();
     fs_err::create_dir_all(&cache).unwrap();
@@ -43,7 +71,7 @@ async fn site() -> (Site, pb::Environment) {
     let lock = fs_err::File::create(cache.join("lock")).unwrap();
     lock.lock().unwrap();
     let request = PackRequest {
-        source: PackSource::Requirement("cloudify-common==7.0.5"),
+        source,
         python: &python,
         cache: &cache.join("packs"),
         os: waggoner_wagon::OsProperties::default(),
@@ -55,8 +83,8 @@ async fn site() -> (Site, pb::Environment) {
     let digest = Digest(Sha256::digest(&wagon).into()).to_string();
     upload(&site, &digest, &wagon).await;
     let environment = pb::Environment {
-        package_name: "cloudify-common".to_owned(),
-        package_version: "7.0.5".to_owned(),
+        package_name: package_name.to_owned(),
+        package_version: package_version.to_owned(),
         wagon_digest: digest,
         ..pb::Environment::default()
     };

@@ -26,6 +26,7 @@ use crate::{
     api::AgentApi,
     artifacts::Artifacts,
     attempts::Attempts,
+    context::CtxProxy,
     environments::Installs,
     facade::Facade,
     house::{HEARTBEAT, House},
@@ -78,6 +79,8 @@ impl Site {
         let tasks = Arc::new(Tasks::default());
         let (facade, receiving) = Facade::open(&state.facade()).await.unwrap();
         tasks.spawn("facade", receiving);
+        let (ctx_proxy, proxying) = CtxProxy::open(&state.facade().join("ctx-port")).await.unwrap();
+        tasks.spawn("ctx proxy", proxying);
         let program = Utf8PathBuf::try_from(program()).unwrap();
         let launch = crate::supervise::launch(program, &state);
         let opened = Journal::open(crate::supervise::home(&state), launch).await;
@@ -86,6 +89,7 @@ impl Site {
         let house = Arc::new(House {
             name: "agent-1".to_owned(),
             facade,
+            ctx_proxy,
             artifacts: Artifacts::open(state.artifacts()).unwrap(),
             installs: Installs::of(&environments),
             environments,

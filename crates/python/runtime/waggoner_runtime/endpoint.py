@@ -37,10 +37,15 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
     # Nodes and node instances.
 
     def get_node(self, node_id, instance_context=None):
-        answer = _call('GetNode', {
-            'nodeId': node_id,
-            'instanceContext': instance_context or '',
-        })
+        try:
+            answer = _call('GetNode', {
+                'nodeId': node_id,
+                'instanceContext': instance_context or '',
+            })
+        except CloudifyClientError as error:
+            if error.status_code == 404:
+                return None  # As the stock client, which looks for it in a list.
+            raise
         return Node(json.loads(answer['nodeJson']))
 
     def get_node_instance(self, node_instance_id):
@@ -78,7 +83,7 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
     # Resources.
 
     def get_resource(self, blueprint_id, deployment_id, resource_path, template_variables=None):
-        with open(_resource(resource_path), 'rb') as resource:
+        with open(self._resource(resource_path), 'rb') as resource:
             content = resource.read()
         return self._render_resource_if_needed(
             resource=content, template_variables=template_variables)
@@ -86,7 +91,9 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
     def download_resource(self, blueprint_id, deployment_id, resource_path, logger,
                           target_path=None, template_variables=None):
         # A copy: who downloads a resource may change, move and remove it.
-        source = _resource(resource_path)
+        source = self._resource(resource_path)
+        # What comes from an imported blueprint loses the name of its namespace.
+        resource_path = resource_path.rpartition('--')[2]
         if not target_path:
             target_path = os.path.join(
                 utils.create_temp_folder(), os.path.basename(resource_path))
@@ -97,7 +104,7 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
 
     def download_directory(self, blueprint_id, deployment_id, resource_path, logger,
                            target_path=None, preview_only=False):
-        root = _resource(resource_path, directory=True)
+        root = self._resource(resource_path, directory=True)
         files = []
         for directory, _, names in os.walk(root):
             below = os.path.relpath(directory, root)
@@ -114,7 +121,26 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
             path = os.path.join(target, *(parts[1:] + [name]))
             os.makedirs(os.path.dirname(path), exist_ok=True)
             shutil.copyfile(os.path.join(root, name), path)
+            logger.info('Downloaded %s to %s' % (os.path.join(resource_path, name), path))
         return target
+
+    def _resource(self, path, directory=False):
+        """Brings a file or a directory onto this host and returns where it is."""
+        try:
+            answer = agent.call('GetResource', {'path': path, 'directory': directory})
+        except agent.AgentError as error:
+            if _status(error) != 404:
+                raise HttpException(path, _status(error), error.message)
+            what = 'No valid resource directory listing at found' if directory else 'Resource not found'
+            tried = self._tried(path) + ([] if directory else [path])
+            raise HttpException(','.join(tried), 404, '{0}: {1}'.format(what, path))
+        return answer['localPath']
+
+    def _tried(self, path):
+        """Where the stock package looks for a resource, in its own words."""
+        folders = [('deployments', self.ctx.deployment.id), ('blueprints', self.ctx.blueprint.id)]
+        return ['/'.join([folder, self.ctx.tenant_name, name, path])
+                for folder, name in folders if name]
 
     # Logs and events.
 
@@ -172,12 +198,3 @@ def _status(error):
         return 409
     status = error.metadata.get('status', '')
     return int(status) if status.isdigit() and int(status) >= 400 else error.status
-
-
-def _resource(path, directory=False):
-    """Brings a file or a directory onto this host and returns where it is."""
-    try:
-        answer = agent.call('GetResource', {'path': path, 'directory': directory})
-    except agent.AgentError as error:
-        raise HttpException(path, _status(error), error.message)
-    return answer['localPath']

@@ -2,11 +2,12 @@
 
 import os
 
-from waggoner_runtime import events
+from waggoner_runtime import compat, events
 
 
 def install():
     """Replaces names of the stock package; has to run before `cloudify.dispatch` starts."""
+    compat.mend()
     from cloudify import context, logs
 
     from waggoner_runtime.endpoint import AgentEndpoint
@@ -27,14 +28,33 @@ def install():
 
 
 def _keep_from_amqp():
-    """Before 6.2 the dispatcher itself connects to RabbitMQ around an operation."""
+    """Before 6.2 the dispatcher itself connects to RabbitMQ around an operation, and every thread
+    that a plugin makes of `AMQPWrappedThread` does."""
     try:
         from cloudify import amqp_client_utils
     except ImportError:
         return
     for name in ('init_events_publisher', 'close_amqp_client'):
         if hasattr(amqp_client_utils, name):
-            setattr(amqp_client_utils, name, lambda *args, **kwargs: None)
+            setattr(amqp_client_utils, name, _nothing)
+    publisher = getattr(amqp_client_utils, '_GlobalEventsPublisher', None)
+    if publisher is not None:
+        publisher.register_caller = lambda self: self.client_started.set()
+        publisher.unregister_caller = _nothing
+        publisher.close = _nothing
+        publisher.publish_message = _publish
+
+
+def _nothing(*args, **kwargs):
+    pass
+
+
+def _publish(_, message, message_type):
+    """Takes what was on its way to RabbitMQ."""
+    if message_type == 'log':
+        events.log_out(message)
+    else:
+        events.event_out(message)
 
 
 def _flush_before_exit():

@@ -118,6 +118,7 @@ impl Agent {
             slots: Semaphore::new(config.slots as usize),
             slot_count: config.slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
+            hellos: watch::Sender::new(0),
         });
         let tasks = Arc::new(Tasks::default());
         let mut group = Group::default();

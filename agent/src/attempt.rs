@@ -15,7 +15,7 @@ use waggoner_attempt::{
 };
 use waggoner_proto::agent::v1::question::Ask;
 use waggoner_supervisor::{Exited, Process, Refusal, Refused, Spawn, Written};
-use waggoner_types::{AttemptId, Body, Outcome, Record};
+use waggoner_types::{AttemptId, Body, Exit, Outcome, Record};
 
 use crate::{
     context::Key,
@@ -85,6 +85,8 @@ impl Attempt {
     pub(crate) fn recovered(journal: Arc<Journal>, known: waggoner_supervisor::Attempt) -> Self {
         let held = Held { last: known.last, acked: known.acked, ended: known.ended };
         let half = Half::recovered(known.epoch, WINDOW, held);
+        let exit = known.exited.as_ref().map(|exited| exited.exit);
+        let half = if exit == Some(Exit::HostRebooted) { half.rebooted() } else { half };
         let pid = match known.process {
             Process::Started { pid } => Some(pid),
             Process::None | Process::Begun => None,

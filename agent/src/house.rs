@@ -28,6 +28,8 @@ pub(crate) struct House {
     pub(crate) slot_count: u32,
     /// How often a quiet stream says that it lives; the manager may choose.
     pub(crate) heartbeat: watch::Sender<Duration>,
+    /// Counts the managers' first words: each is of a new link.
+    pub(crate) hellos: watch::Sender<u64>,
 }
 
 /// How often a quiet stream says that it lives, unless the manager has chosen.

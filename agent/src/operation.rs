@@ -1,14 +1,15 @@
 //! Running an attempt: its slot, its process, its outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::{sync::SemaphorePermit, time::sleep};
-use tracing::{Instrument as _, debug, info, info_span};
+use tracing::{Instrument as _, debug, error, info, info_span};
 use waggoner_supervisor::{Refusal, Refused};
 use waggoner_types::{Chain, ErrorKind, Exit, OperationError, Outcome};
 
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, Cancel},
     house::House,
     operation::{oversee::Ended, python::Task},
     start::{Operation, Start},
@@ -25,12 +26,28 @@ mod settings;
 /// Runs an attempt to its outcome; one that another life of the daemon began, from where it is.
 pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) {
     let span = info_span!("operation", attempt = %attempt.id);
-    let outcome = conduct(&house, &attempt, start).instrument(span).await;
+    let conducted = AssertUnwindSafe(conduct(&house, &attempt, start)).catch_unwind();
+    let outcome = match conducted.instrument(span).await {
+        Ok(outcome) => outcome,
+        Err(_) => fault(&attempt).await,
+    };
     // One that the journal has refused has no outcome: the manager hears of the refusal.
     if attempt.is_open().await.is_ok() {
         attempt.end(outcome).await;
     }
     place::clear(&house, attempt.id).await;
+}
+
+/// The outcome of an operation over which the daemon itself failed: what runs of it is killed, since
+/// nobody makes anything of it any more.
+async fn fault(attempt: &Attempt) -> Outcome {
+    error!(attempt = %attempt.id, "the agent failed over an operation");
+    let reason = "the agent failed".to_owned();
+    attempt.end_process(&Cancel { kill: true, reason }).await;
+    failed(OperationError::non_recoverable(
+        "the agent failed while it ran the operation, and what came of it is not known: this is a \
+         fault of the agent, whose log says more",
+    ))
 }
 
 async fn conduct(house: &House, attempt: &Arc<Attempt>, start: Start) -> Outcome {

@@ -16,7 +16,7 @@ const SUPERVISE: &str = "supervise";
 
 /// Runs the supervisor of an agent's operations. The agent's daemon does that by itself.
 #[derive(Debug, clap::Parser)]
-#[command(name = "waggoner-agent supervise", version)]
+#[command(name = "waggoner-agent supervise", bin_name = "waggoner-agent supervise", version)]
 struct Arguments {
     /// The agent's own directory.
     state_dir: Utf8PathBuf,

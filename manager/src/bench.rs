@@ -36,8 +36,8 @@ use waggoner_store::{
 };
 use waggoner_task::{BoxError, CancellationToken};
 use waggoner_types::{
-    AgentName, AgentRole, Chain, Digest, ExecutionId, ExecutionStatus, OperationId, Outcome,
-    TenantName,
+    AgentName, AgentRole, Chain, Digest, ExecutionId, ExecutionStatus, OperationError, OperationId,
+    Outcome, TenantName,
     plan::{self, Executor, Plan},
 };
 
@@ -247,7 +247,7 @@ impl Bench {
             viewpoint: Viewpoint::of(&dispatch),
         };
         let outcome = match keep(&home, &stage, &dispatch, ready).await {
-            Ok(attempt) => {
+            Ok(Some(attempt)) => {
                 converse(&home, attempt, &answers, &CancellationToken::new(), &teller).await
             }
             Err(error) => Outcome { result: Err(error), exit: None },
@@ -258,6 +258,10 @@ impl Bench {
     fn ready(&self, dispatch: &Dispatch, operation: OperationId, run: ProgramOperation) -> Ready {
         let agent = self.agent.clone();
         let (scene, plugin) = (&self.stage.scene, plan::Plugin::default());
+            Ok(None) => {
+                let why = "the agent of the benchmark is drained";
+                Outcome { result: Err(OperationError::non_recoverable(why)), exit: None }
+            }
         let context = context(scene, dispatch, operation, &plugin, &agent.name, &Map::new());
         let start = Start {
             attempt_id: attempt_id(operation).to_string(),

@@ -83,9 +83,11 @@ pub(crate) struct Fleet {
     dialled: Mutex<HashMap<AgentKey, CancellationToken>>,
     /// Why agents without a link have none, as far as we know.
     problems: Mutex<HashMap<AgentKey, String>>,
+    /// The agents that take no new operations, and what they run.
+    drained: Mutex<HashMap<AgentKey, AgentRole>>,
     /// The attempts that have a conversation here.
     needed: Mutex<HashSet<AttemptId>>,
-    /// Told of each change of `links`.
+    /// Told of each change of `links` and `drained`.
     changed: watch::Sender<()>,
 }
 
@@ -182,7 +184,51 @@ impl Fleet {
         self.links_of(tenant)
             .into_iter()
             .filter(|link| link.role == AgentRole::Central && link.is_open())
+            .filter(|link| !self.is_drained(&link.key))
             .min_by_key(|link| link.attempts())
+    }
+
+    /// Notes whether an agent is drained, as the store has it.
+    pub(crate) fn note_drained(&self, agent: &waggoner_store::agent::Agent) {
+        let key = AgentKey { tenant: agent.tenant.clone(), name: agent.name.clone() };
+        match agent.drained_at {
+            Some(_) => self.drained().insert(key, agent.role),
+            None => self.drained().remove(&key),
+        };
+        self.changed.send_replace(());
+    }
+
+    /// Says whether an agent takes no new operations.
+    pub(crate) fn is_drained(&self, key: &AgentKey) -> bool {
+        self.drained().contains_key(key)
+    }
+
+    /// Says whether agents of a tenant are drained, and no other runs its central operations.
+    pub(crate) fn is_central_drained(&self, tenant: &TenantName) -> bool {
+        let is_central = |(key, role): (&AgentKey, &AgentRole)| {
+            key.tenant == *tenant && *role == AgentRole::Central
+        };
+        let some_are = self.drained().iter().any(is_central);
+        some_are && self.central(tenant).is_none()
+    }
+
+    /// Says whether any agent is drained.
+    pub(crate) fn has_drained(&self) -> bool {
+        !self.drained().is_empty()
+    }
+
+    /// Waits until something is so. Cancel safe.
+    pub(crate) async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !is_so(self) {
+            if changed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn drained(&self) -> MutexGuard<'_, HashMap<AgentKey, AgentRole>> {
+        self.drained.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until `find` finds a link, for `patience` at the most. Cancel safe.
@@ -209,6 +255,7 @@ impl Fleet {
     /// Ends an agent's link and the dialling of it: the agent was removed.
     pub(crate) fn drop_agent(&self, key: &AgentKey) {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.drained().remove(key);
         let dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         dialled.inspect(CancellationToken::cancel);
         if let Some(link) = self.link(key) {

@@ -74,6 +74,7 @@ impl Manager {
             .map_err(in_data_dir)?;
 
         let denied = store.denied_serials(now).await.map_err(StartError::Prepare)?;
+        let drained = store.drained_agents().await.map_err(StartError::Prepare)?;
         let settings = waggoner_engine::Settings {
             task_retries: config.task_retries,
             task_retry_interval: SignedDuration::from_secs(config.task_retry_interval_secs.into()),
@@ -110,6 +111,9 @@ impl Manager {
     }
 
     /// Returns what the manager's parts share.
+        for agent in &drained {
+            home.fleet.note_drained(agent);
+        }
     pub(crate) fn home(&self) -> &Arc<Home> {
         &self.home
     }

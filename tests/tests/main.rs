@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story ends at the first thing that is not as it should")]
 
+mod author;
 mod aws;
 mod bad_blueprints;
 mod bad_identities;
@@ -12,6 +13,7 @@ mod bad_wagons;
 mod chaos;
 mod client;
 mod crash;
+mod drain;
 mod example;
 mod fixtures;
 mod fleet;

@@ -142,6 +142,8 @@ impl AgentService for AgentApi {
             let interval = from_duration(interval)?.clamp(HEARTBEATS.0, HEARTBEATS.1);
             self.house.heartbeat.send_replace(interval);
         }
+        // What is still said over an older link is heard by nobody.
+        self.house.hellos.send_modify(|hellos| *hellos += 1);
         info!(manager = hello.manager_version, protocol, "the manager has said hello");
         Ok(Response::new(pb::HelloResponse {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -5,11 +5,14 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use prost::Message as _;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 use tonic::{Status, Streaming};
 use tracing::{debug, info};
 use waggoner_attempt::agent::{First, Input, Next, Output, Piece, Refusal, Say, Talk};
-use waggoner_journal::Stored;
+use waggoner_journal::{ReadError, Stored};
 use waggoner_proto::agent::v1::{
     self as pb, Accepted, Answer, Heartbeat, OperateRequest, OperateResponse, Question, answer,
     operate_request, operate_response,
@@ -39,6 +42,8 @@ pub(crate) struct Conversation {
     talk: Talk,
     /// Records that were read and not said.
     ahead: VecDeque<Stored>,
+    /// Changes when the manager has come over another link.
+    hellos: watch::Receiver<u64>,
 }
 
 // === impl Conversation ===
@@ -56,7 +61,8 @@ impl Conversation {
             Some(Output::Refuse(refusal)) => return Err(refused(refusal)),
             _ => return Err(Refused::new(Reason::Internal, "the conversation has no beginning")),
         };
-        let conversation = Self { house, attempt, talk, ahead: VecDeque::new() };
+        let (ahead, hellos) = (VecDeque::new(), house.hellos.subscribe());
+        let conversation = Self { house, attempt, talk, ahead, hellos };
         conversation.carry_out(outputs, None).await;
         Ok(conversation)
     }
@@ -82,6 +88,7 @@ impl Conversation {
         let attempt = Arc::clone(&self.attempt);
         let mut changes = attempt.watch();
         let heartbeat = *self.house.heartbeat.borrow();
+        let mut hellos = self.hellos.clone();
         loop {
             changes.mark_unchanged();
             let say = match attempt.next(self.talk) {
@@ -111,6 +118,7 @@ impl Conversation {
                     permit.send(Ok(OperateResponse { message: Some(message) }));
                     attempt.step(Input::Said(self.talk, say, bytes));
                 }
+                _ = hellos.changed() => return Ok(()),
                 _ = changes.changed(), if say.is_none() => {}
                 () = sleep(heartbeat), if say.is_none() => {
                     attempt.step(Input::Quiet(self.talk));
@@ -124,7 +132,7 @@ impl Conversation {
         use operate_response::Message;
         Ok(match say {
             Say::Accepted { resumed } => Some(Message::Accepted(Accepted { resumed })),
-            Say::Heartbeat => Some(Message::Heartbeat(Heartbeat {})),
+            Say::Heartbeat { said } => Some(Message::Heartbeat(Heartbeat { said })),
             Say::Question(id) => {
                 let question = self.attempt.questions.get(id);
                 if question.is_none() {
@@ -143,9 +151,7 @@ impl Conversation {
             // It may be known before it can be read.
             let mut advances = journal.advances();
             let read = journal.read(self.attempt.id, sequence - 1, AHEAD).await;
-            let read = read.map_err(|error| {
-                Refused::new(Reason::HistoryMismatch, Chain(&error).to_string())
-            })?;
+            let read = read.map_err(|error| unreadable(&error))?;
             if read.is_empty() {
                 drop(advances.changed().await);
             }
@@ -161,7 +167,7 @@ impl Conversation {
     fn take(&mut self, say: Say) -> usize {
         match say {
             Say::Record(_) => self.ahead.pop_front().map_or(0, |stored| stored.bytes.len()),
-            Say::Accepted { .. } | Say::Question(_) | Say::Heartbeat => 0,
+            Say::Accepted { .. } | Say::Question(_) | Say::Heartbeat { .. } => 0,
         }
     }
 
@@ -216,11 +222,25 @@ fn piece(answer: &Answer) -> Piece {
     }
 }
 
+/// What is spoilt on the disk stays so; what cannot be read may be the next time.
+fn unreadable(error: &ReadError) -> Refused {
+    let reason = match error {
+        ReadError::Lost(_) => Reason::HistoryMismatch,
+        ReadError::Io(_) => Reason::Unavailable,
+    };
+    Refused::new(reason, Chain(error).to_string())
+}
+
 fn refused(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::StaleEpoch { newest } => Refused::field(
             "start.epoch",
             format!("it is older than {newest}, which this agent has seen"),
+        ),
+        Refusal::Rebooted => Refused::new(
+            Reason::HostRebooted,
+            "the host was started anew while the operation ran, and the last that the agent had \
+             told was not on its disk yet",
         ),
         Refusal::OtherHistory => Refused::new(
             Reason::HistoryMismatch,

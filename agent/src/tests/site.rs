@@ -99,6 +99,7 @@ impl Site {
             slots: Semaphore::new(slots as usize),
             slot_count: slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
+            hellos: watch::Sender::new(0),
         });
         let following = house.clone();
         tasks.spawn(

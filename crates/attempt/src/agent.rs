@@ -36,6 +36,8 @@ pub struct Half {
     held: Held,
     /// Whether it was known before the conversation.
     known: bool,
+    /// Whether the last of what was said may not be in the journal any more.
+    rebooted: bool,
     order: Option<Order>,
     questions: BTreeSet<u64>,
     talks: u64,
@@ -74,11 +76,19 @@ impl Half {
             epoch,
             held,
             known: true,
+            rebooted: false,
             order: None,
             questions: BTreeSet::new(),
             talks: 0,
             floor: None,
         }
+    }
+
+    /// The same after the host was started anew while the operation ran: records may be said before
+    /// they are on the disk, so that the manager may hold some that the journal lost.
+    #[must_use]
+    pub fn rebooted(self) -> Self {
+        Self { rebooted: true, ..self }
     }
 
     /// Returns what the journal holds, as far as it was told.
@@ -172,7 +182,7 @@ impl Half {
         if self.is_done() {
             return Next::End;
         }
-        if floor.quiet { Next::Say(Say::Heartbeat) } else { Next::Wait }
+        if floor.quiet { Next::Say(Say::Heartbeat { said: floor.said }) } else { Next::Wait }
     }
 
     fn began(&mut self, first: First) -> Vec<Output> {
@@ -184,7 +194,8 @@ impl Half {
             First::Resume { manager, journal } => (manager, journal),
         };
         if manager.length > self.held.last || manager.contradicts(journal) {
-            return vec![Output::Refuse(Refusal::OtherHistory)];
+            let lost = if self.rebooted { Refusal::Rebooted } else { Refusal::OtherHistory };
+            return vec![Output::Refuse(lost)];
         }
         if manager.length < self.held.acked {
             return vec![Output::Refuse(Refusal::Dropped { acked: self.held.acked })];
@@ -238,7 +249,7 @@ impl Floor {
                 self.flight.push_back((sequence, bytes));
                 self.in_flight += bytes;
             }
-            Say::Record(_) | Say::Heartbeat => {}
+            Say::Record(_) | Say::Heartbeat { .. } => {}
         }
     }
 

@@ -15,7 +15,7 @@
 //!
 //! Nothing is acknowledged before it is stored. A record that does not continue what was taken is
 //! not taken: the conversation is begun again where the store has it, a bounded number of times
-//! without progress.
+//! without progress. So it is when a heartbeat tells that records were said which did not come.
 
 use crate::{Order, Prefix};
 
@@ -117,6 +117,10 @@ impl Half {
                 Vec::new()
             }
             Input::Record(record) => self.record(record),
+            Input::Heartbeat { said } if self.is_talking() && said > self.taken.length => {
+                self.rewind()
+            }
+            Input::Heartbeat { .. } => Vec::new(),
             Input::Unreadable if self.is_talking() => self.rewind(),
             Input::Unreadable => Vec::new(),
             Input::Flush => self.flush(),
@@ -185,6 +189,7 @@ impl Half {
             (Refusal::Unknown, Agent::Asked) => self.give_up(Reason::Unheard),
             (Refusal::Declined, Agent::Sent) => self.give_up(Reason::Declined),
             (Refusal::OtherHistory, _) => self.give_up(Reason::OtherHistory),
+            (Refusal::Rebooted, _) => self.give_up(Reason::Rebooted),
             (Refusal::Unknown | Refusal::Declined, _) => self.cut(Vec::new()),
         }
     }

@@ -38,7 +38,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HANDSHAKES: usize = 256;
 
 /// How long a link has to live for the next try to come quickly again.
-pub const STEADY: Duration = Duration::from_secs(30);
+///
+/// Little, so that agents whose manager falls again and again come back within seconds each time;
+/// enough that one that ends each link at once is not dialled all the time.
+pub const STEADY: Duration = Duration::from_secs(5);
 
 /// The first wait between two tries to dial, at most.
 pub const REDIAL_BASE: Duration = Duration::from_millis(500);

@@ -5,9 +5,10 @@ use std::{
     io,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use rustix::{
     fs::{Mode, OFlags},
     process::RawPid,
@@ -31,15 +32,20 @@ pub struct Cgroup {
 /// Those that were dropped with somebody inside.
 type Left = Mutex<Vec<Utf8PathBuf>>;
 
+/// How old an empty directory of another is before it is taken for one that was left.
+const NEW: Duration = Duration::from_secs(10);
+
 // === impl Cgroups ===
 
 impl Cgroups {
     /// Finds, or makes, a directory of this name below the cgroup that we are in.
     ///
     /// `None` where cgroup v2 is not mounted, not ours to write, or older than `cgroup.kill`
-    /// (Linux 5.14). Removes what an earlier life has left empty in it.
+    /// (Linux 5.14). Removes what an earlier life has left empty in it, and what is left empty of
+    /// others whose names begin the same, up to the hyphen.
     pub fn find(name: &str) -> Option<Self> {
         let own = own_directory()?;
+        sweep_others(&own, name);
         let cgroups = Self { directory: own.join(name), left: Arc::default() };
         match cgroups.prepare() {
             Ok(()) => Some(cgroups),
@@ -53,7 +59,14 @@ impl Cgroups {
     /// Makes a cgroup. Its name has to be new.
     pub fn create(&self, name: &str) -> io::Result<Cgroup> {
         let directory = self.directory.join(name);
-        fs_err::create_dir(&directory)?;
+        match fs_err::create_dir(&directory) {
+            // Somebody may take ours for one that was left.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.prepare()?;
+                fs_err::create_dir(&directory)?;
+            }
+            created => created?,
+        }
         Ok(Cgroup { directory, left: Arc::clone(&self.left) })
     }
 
@@ -144,6 +157,24 @@ impl Drop for Cgroup {
         if !is_removed(fs_err::remove_dir(&self.directory)) {
             lock(&self.left).push(self.directory.clone());
         }
+    }
+}
+
+/// Removes the empty directories of those who ended without a word, and whom nobody follows.
+fn sweep_others(own: &Utf8Path, name: &str) {
+    let Some((family, _)) = name.split_once('-') else { return };
+    let is_one = |entry: &Utf8DirEntry| {
+        let other = entry.file_name();
+        let is_of_family = other.split_once('-').is_some_and(|(first, _)| first == family);
+        // One that is new is about to be used.
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let age = age.and_then(|modified| modified.elapsed().ok());
+        is_of_family && other != name && age.is_some_and(|age| age > NEW)
+    };
+    let entries = own.read_dir_utf8().into_iter().flatten().flatten();
+    for other in entries.filter(is_one) {
+        // It fails where somebody lives in it, or has a cgroup there.
+        fs_err::remove_dir(other.path()).ok();
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Agent {
     pub host: Host,
     /// Its newest certificate.
     pub certificate: Option<Certificate>,
+    /// Since when it takes no new operations; absent while it takes them.
+    pub drained_at: Option<Timestamp>,
+    /// How many of its attempts have not ended. Not stored with it.
+    pub running: u32,
 }
 
 /// A certificate that the manager gave to an agent.
@@ -47,7 +51,9 @@ pub struct Greeting {
     pub at: Timestamp,
 }
 
-const SELECT: &str = "SELECT a.*, c.expires_at AS serial_expires_at, c.key_hash
+const SELECT: &str = "SELECT a.*, c.expires_at AS serial_expires_at, c.key_hash,
+        (SELECT count(*) FROM attempts t
+         WHERE t.tenant = a.tenant AND t.agent = a.name AND t.ended_at IS NULL) AS running
     FROM agents a LEFT JOIN certificates c ON c.serial = a.serial";
 
 // === impl Store ===
@@ -105,6 +111,34 @@ impl Store {
         self.read("list the agents of a role", move |connection| {
             let query = format!("{SELECT} WHERE a.tenant = ?1 AND a.role = ?2 ORDER BY a.name");
             Ok(all(connection, &query, params![tenant.as_str(), role.as_str()], agent)?)
+        })
+        .await
+    }
+
+    /// Lets an agent have no new attempts from now on, or have them again. Returns the agent.
+    pub async fn drain_agent(
+        &self,
+        tenant: TenantName,
+        name: AgentName,
+        since: Option<Timestamp>,
+    ) -> Result<Agent, Error> {
+        self.write("note whether the agent is drained", move |tx| {
+            // Who is drained already stays so since then.
+            let statement = "UPDATE agents
+                             SET drained_at = iif(?3 IS NULL, NULL, coalesce(drained_at, ?3))
+                             WHERE tenant = ?1 AND name = ?2";
+            let values = params![tenant.as_str(), name.as_str(), maybe_micros(since)];
+            changed(run(tx, statement, values)?, &tenant, &name)?;
+            find(tx, &tenant, &name)?.ok_or_else(|| missing(&tenant, &name))
+        })
+        .await
+    }
+
+    /// Returns every tenant's agents that are drained.
+    pub async fn drained_agents(&self) -> Result<Vec<Agent>, Error> {
+        self.read("list the drained agents", |connection| {
+            let query = format!("{SELECT} WHERE a.drained_at IS NOT NULL");
+            Ok(all(connection, &query, [], agent)?)
         })
         .await
     }
@@ -200,8 +234,9 @@ pub(crate) fn insert(connection: &Connection, agent: &Agent) -> Result<(), Stop>
     run(
         connection,
         "INSERT INTO agents
-            (tenant, name, role, address, created_at, last_seen_at, version, host, serial)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (tenant, name, role, address, created_at, last_seen_at, version, host, serial,
+             drained_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             agent.tenant.as_str(),
             agent.name.as_str(),
@@ -212,6 +247,7 @@ pub(crate) fn insert(connection: &Connection, agent: &Agent) -> Result<(), Stop>
             agent.version,
             json_text(&agent.host),
             serial,
+            maybe_micros(agent.drained_at),
         ],
     )
     .or_exists(|| Thing::of(&agent.tenant, Kind::Agent, &agent.name))?;
@@ -221,6 +257,18 @@ pub(crate) fn insert(connection: &Connection, agent: &Agent) -> Result<(), Stop>
         }
         None => Ok(()),
     }
+}
+
+/// Says whether an agent is there and takes no new attempts.
+pub(crate) fn is_drained(
+    connection: &Connection,
+    tenant: &TenantName,
+    name: &AgentName,
+) -> rusqlite::Result<bool> {
+    let query = "SELECT 1 FROM agents
+                 WHERE tenant = ?1 AND name = ?2 AND drained_at IS NOT NULL";
+    let key = params![tenant.as_str(), name.as_str()];
+    Ok(one(connection, query, key, |row| row.get::<_, i64>(0))?.is_some())
 }
 
 pub(crate) fn find(
@@ -289,5 +337,7 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         version: row.get("version")?,
         host: row.json("host")?,
         certificate,
+        drained_at: row.maybe_time("drained_at")?,
+        running: row.get("running")?,
     })
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use waggoner_types::{AgentName, AttemptId, OperationId, TenantName};
 
 use crate::{
-    Error, Kind, Store, Thing,
+    Error, Kind, Store, Thing, agent,
     column::{Columns as _, OrExists as _, all, json_text, maybe_micros, micros, one, run, signed},
     error::Stop,
     event::{self, Entry},
@@ -77,9 +77,19 @@ pub struct End {
 // === impl Store ===
 
 impl Store {
-    /// Stores a new attempt: before it is sent to its agent.
+    /// Stores a new attempt: before it is sent to its agent, which may not be drained.
+    ///
+    /// One that is stored and that nothing was heard of takes this agent instead: who asks has
+    /// made sure that the one before never heard of it.
     pub async fn create_attempt(&self, attempt: Attempt) -> Result<(), Error> {
-        self.write("store the attempt", move |tx| insert(tx, &attempt)).await
+        self.write("store the attempt", move |tx| {
+            if agent::is_drained(tx, &attempt.tenant, &attempt.agent)? {
+                let agent = Thing::of(&attempt.tenant, Kind::Agent, &attempt.agent);
+                return Err(Stop::Refused(Error::Drained(agent)));
+            }
+            if moved(tx, &attempt)? { Ok(()) } else { insert(tx, &attempt) }
+        })
+        .await
     }
 
     /// Returns an attempt.
@@ -208,6 +218,20 @@ pub(crate) fn insert(connection: &Connection, attempt: &Attempt) -> Result<(), S
     )
     .or_exists(|| Thing::of(&attempt.tenant, Kind::Attempt, attempt.id))?;
     Ok(())
+}
+
+/// Gives an attempt that nothing was heard of to another agent. Says whether it is there.
+fn moved(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<bool> {
+    let statement = "UPDATE attempts SET tenant = ?2, agent = ?3, epoch = ?4, started_at = ?5
+                     WHERE id = ?1 AND ended_at IS NULL AND watermark = 0";
+    let values = params![
+        attempt.id.to_string(),
+        attempt.tenant.as_str(),
+        attempt.agent.as_str(),
+        signed(attempt.epoch),
+        micros(attempt.started_at),
+    ];
+    Ok(run(connection, statement, values)? > 0)
 }
 
 fn require(connection: &Connection, id: AttemptId) -> Result<Attempt, Stop> {

@@ -16,6 +16,8 @@ pub enum Error {
     Exists(Thing),
     #[error("the {thing} is in use by {by}: {}", by.advice())]
     InUse { thing: Thing, by: Users },
+    #[error("the {0} takes no new operations: it is drained")]
+    Drained(Thing),
     #[error("the page token is not one of this list: begin again without one")]
     InvalidPageToken,
     #[error("the request id `{id}` was used for a different request: make a new one")]

@@ -8,6 +8,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002_workflows.sql"),
     include_str!("schema/0003_attempts.sql"),
     include_str!("schema/0004_output.sql"),
+    include_str!("schema/0005_drain.sql"),
+    include_str!("schema/0006_annotations.sql"),
 ];
 
 /// Why the database cannot be brought to our version.

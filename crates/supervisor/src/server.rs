@@ -25,6 +25,7 @@ mod answer;
 mod attempt;
 mod birth;
 mod daemon;
+mod fault;
 mod house;
 mod limits;
 mod lines;

@@ -89,6 +89,9 @@ reasons! {
     ProtocolMismatch = "PROTOCOL_MISMATCH", FailedPrecondition;
     /// The two sides of an attempt hold different records of it.
     HistoryMismatch = "HISTORY_MISMATCH", DataLoss;
+    /// The agent's host was started anew while the operation ran, and its journal lost records that
+    /// the manager holds.
+    HostRebooted = "HOST_REBOOTED", DataLoss;
     /// A stored version is newer than the given one.
     VersionConflict = "VERSION_CONFLICT", Aborted;
     /// No API token was given, or it is unknown.
@@ -159,6 +162,15 @@ impl Refused {
     }
 }
 
+impl Reason {
+    /// Says whether this is the reason of a status.
+    pub fn is_of(self, status: &Status) -> bool {
+        let details = status.get_error_details();
+        let info = details.error_info().filter(|info| info.domain == DOMAIN);
+        info.is_some_and(|info| info.reason == self.as_str())
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -195,6 +207,7 @@ mod tests {
         let status = Status::from(Refused::field("tenant", "it is empty"));
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.message(), "`tenant` cannot be taken: it is empty");
+        assert!(Reason::InvalidField.is_of(&status) && !Reason::Internal.is_of(&status));
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELD");
         let violations = &details.bad_request().unwrap().field_violations;

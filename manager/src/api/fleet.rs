@@ -8,12 +8,13 @@ use tonic::{Request, Response, Status};
 use waggoner_identity::JoinToken;
 use waggoner_proto::v1::{
     AddAgentRequest, AddAgentResponse, Agent, AgentRole as Role, CreateJoinTokenRequest,
-    CreateJoinTokenResponse, GetAgentRequest, GetAgentResponse, ListAgentsRequest,
-    ListAgentsResponse, RemoveAgentRequest, RemoveAgentResponse,
+    CreateJoinTokenResponse, DrainAgentRequest, DrainAgentResponse, GetAgentRequest,
+    GetAgentResponse, ListAgentsRequest, ListAgentsResponse, RemoveAgentRequest,
+    RemoveAgentResponse, UndrainAgentRequest, UndrainAgentResponse,
     fleet_service_server::FleetService,
 };
 use waggoner_store::{PageRequest, agent, join};
-use waggoner_types::{AgentName, AgentRole, Digest, Host};
+use waggoner_types::{AgentName, AgentRole, Digest, Host, TenantName};
 use waggoner_wire::{At as _, Refused, from_duration, timestamp};
 
 use crate::{
@@ -73,6 +74,8 @@ impl FleetService for Api {
                 version: String::new(),
                 host: Host::default(),
                 certificate: None,
+                drained_at: None,
+                running: 0,
             };
             self.home.store.create_agent(agent.clone()).await.map_err(refused)?;
             dial::keep(&self.home, AgentKey { tenant: tenant.clone(), name }, address);
@@ -100,6 +103,34 @@ impl FleetService for Api {
             }
             self.home.fleet.drop_agent(&AgentKey { tenant: tenant.clone(), name });
             Ok(RemoveAgentResponse {})
+        })
+        .await
+    }
+
+    async fn drain_agent(
+        &self,
+        request: Request<DrainAgentRequest>,
+    ) -> Result<Response<DrainAgentResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let request = request.into_inner();
+        let name: AgentName = request.name.parse().at("name")?;
+        self.once(&tenant, "DrainAgent", &request.request_id, &request, async {
+            let agent = self.drain(tenant.clone(), name, Some(Timestamp::now())).await?;
+            Ok(DrainAgentResponse { agent: Some(agent) })
+        })
+        .await
+    }
+
+    async fn undrain_agent(
+        &self,
+        request: Request<UndrainAgentRequest>,
+    ) -> Result<Response<UndrainAgentResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let request = request.into_inner();
+        let name: AgentName = request.name.parse().at("name")?;
+        self.once(&tenant, "UndrainAgent", &request.request_id, &request, async {
+            let agent = self.drain(tenant.clone(), name, None).await?;
+            Ok(UndrainAgentResponse { agent: Some(agent) })
         })
         .await
     }
@@ -141,6 +172,17 @@ impl FleetService for Api {
 }
 
 impl Api {
+    async fn drain(
+        &self,
+        tenant: TenantName,
+        name: AgentName,
+        since: Option<Timestamp>,
+    ) -> Result<Agent, Refused> {
+        let drained = self.home.store.drain_agent(tenant, name, since).await.map_err(refused)?;
+        self.home.fleet.note_drained(&drained);
+        Ok(self.shown(drained))
+    }
+
     fn shown(&self, agent: agent::Agent) -> Agent {
         let agent::Agent {
             tenant,
@@ -152,6 +194,8 @@ impl Api {
             version,
             host,
             certificate,
+            drained_at,
+            running,
         } = agent;
         let key = AgentKey { tenant, name };
         let link = self.home.fleet.link(&key);
@@ -184,10 +228,11 @@ impl Api {
             hostname,
             platform: known.join(" "),
             address: address.unwrap_or_default(),
-            running: link.map(|link| link.attempts()).unwrap_or_default(),
+            running,
             python_tags: host.python_tags,
             problem,
             clock_offset,
+            drained_at: drained_at.map(timestamp),
         }
     }
 }

@@ -89,11 +89,12 @@ fn rank(reason: Why) -> u8 {
     match reason {
         Why::Runs => 0,
         Why::Sent => 1,
-        Why::Retry => 2,
-        Why::NoPlace => 3,
-        Why::Queued => 4,
-        Why::Waits => 5,
-        Why::Lost => 6,
+        Why::Drained => 2,
+        Why::Retry => 3,
+        Why::NoPlace => 4,
+        Why::Queued => 5,
+        Why::Waits => 6,
+        Why::Lost => 7,
     }
 }
 
@@ -106,5 +107,6 @@ fn word(reason: Why) -> WaitReason {
         Why::Queued => WaitReason::DeploymentLimit,
         Why::Waits => WaitReason::Operations,
         Why::Lost => WaitReason::Lost,
+        Why::Drained => WaitReason::Drained,
     }
 }

@@ -25,6 +25,7 @@ use super::{
     attempts::Attempt,
     kept::Endings,
     look::{Depth, Sight},
+    prepare::undrained,
     turn::Then,
 };
 use crate::home::Home;
@@ -231,7 +232,12 @@ impl Actor {
                 // It is told so in the attempt's own words.
                 () = cancel.cancelled() => None,
                 place = async {
-                    if is_out_already { slots.take() } else { slots.acquire(priority).await }
+                    if is_out_already {
+                        return slots.take();
+                    }
+                    // Where that cannot be told, the attempt says why.
+                    drop(undrained(&home, &attempt.stage, &attempt.dispatch).await);
+                    slots.acquire(priority).await
                 } => Some(place),
             };
             has_place.store(true, Ordering::Relaxed);

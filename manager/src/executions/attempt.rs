@@ -128,17 +128,21 @@ async fn begin(
     answers: &Answers,
 ) -> Result<Attempt, OperationError> {
     let operation = stage.operation(dispatch.task.0, dispatch.retry_number);
-    let ready = prepare(home, stage, dispatch, answers, operation).await?;
-    keep(home, stage, dispatch, ready).await
+    loop {
+        let ready = prepare(home, stage, dispatch, answers, operation).await?;
+        if let Some(attempt) = keep(home, stage, dispatch, ready).await? {
+            return Ok(attempt);
+        }
+    }
 }
 
-/// Stores an attempt that is ready.
+/// Stores an attempt that is ready. Returns nothing if its agent was drained meanwhile.
 pub(crate) async fn keep(
     home: &Home,
     stage: &Stage,
     dispatch: &Dispatch,
     ready: Ready,
-) -> Result<Attempt, OperationError> {
+) -> Result<Option<Attempt>, OperationError> {
     let Ready { agent, start } = ready;
     let epoch = start.epoch;
     let attempt = attempt(stage, dispatch, agent, Some(start), Half::new());
@@ -154,8 +158,8 @@ pub(crate) async fn keep(
         watermark: Watermark::default(),
     };
     match home.store.create_attempt(row).await {
-        // The agent of an attempt that is there already never heard of it.
-        Ok(()) | Err(waggoner_store::Error::Exists(_)) => Ok(attempt),
+        Ok(()) => Ok(Some(attempt)),
+        Err(waggoner_store::Error::Drained(_)) => Ok(None),
         Err(error) => Err(failed(&error)),
     }
 }

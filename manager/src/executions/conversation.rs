@@ -19,7 +19,7 @@ use waggoner_attempt::{
     manager::{Batch, Half, Input, Opening, Output, Reason, Record},
 };
 use waggoner_proto::agent::v1::{
-    Ack, Cancel, OperateRequest, Record as RecordMessage, Resume, Start,
+    Ack, Cancel, Heartbeat, OperateRequest, Record as RecordMessage, Resume, Start,
     operate_request::Message as Down, operate_response::Message as Up,
 };
 use waggoner_task::CancellationToken;
@@ -173,7 +173,8 @@ impl Conversation<'_> {
             }
             () = cancel.cancelled(), if !self.cancelled => {
                 self.cancelled = true;
-                Happened::Told(Input::Cancel(Order::Terminate))
+                // The engine lets what runs end by itself, unless it is to be killed.
+                Happened::Told(Input::Cancel(Order::Kill))
             }
             said = said(talk.as_mut()), if has_room => Happened::Said(said),
             found = find(home, &attempt.agent, lost, self.patience), if seeks => {
@@ -217,7 +218,9 @@ impl Conversation<'_> {
                     let end = match message {
                         Up::Record(record) => self.record(record).await,
                         Up::Accepted(_) => self.step(Input::Accepted).await,
-                        Up::Heartbeat(_) => None,
+                        Up::Heartbeat(Heartbeat { said }) => {
+                            self.step(Input::Heartbeat { said }).await
+                        }
                         Up::Question(question) => {
                             let id = question.question_id;
                             if !self.attempt.half.step(Input::Question(id)).is_empty()

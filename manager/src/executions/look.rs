@@ -68,6 +68,8 @@ pub(crate) enum Why {
     Queued,
     Waits,
     Lost,
+    /// Its agent takes no new operations.
+    Drained,
 }
 
 /// Looks at an execution.
@@ -171,7 +173,7 @@ async fn running(home: &Home, execution: Execution, sight: Sight) -> Result<Look
     let mut waits = Vec::new();
     for line in explanation.lines {
         let attempt = out.remove(&operation_id(execution.id, line.task.0, line.retry_number));
-        let reason = match &line.standing {
+        let mut reason = match &line.standing {
             Standing::Running { .. } if without_place.contains(&(line.task, line.retry_number)) => {
                 Why::NoPlace
             }
@@ -184,8 +186,11 @@ async fn running(home: &Home, execution: Execution, sight: Sight) -> Result<Look
         };
         let (agent, is_agent_linked) = match &attempt {
             Some(attempt) => linked(home, &execution.tenant, Some(attempt.agent.to_string())),
-            None if matches!(reason, Why::Runs | Why::Sent) => {
-                let agent = agent(home, &stage, &line).await;
+            None if matches!(reason, Why::Runs | Why::Sent | Why::NoPlace) => {
+                let (agent, is_drained) = agent(home, &stage, &line).await;
+                if is_drained {
+                    reason = Why::Drained;
+                }
                 linked(home, &execution.tenant, agent)
             }
             None => (None, false),
@@ -202,16 +207,23 @@ async fn running(home: &Home, execution: Execution, sight: Sight) -> Result<Look
     Ok(Looked { summary: summary(&execution, &waits), execution, waits, tasks })
 }
 
-/// The agent that an operation is for; none where any central one may run it.
-async fn agent(home: &Home, stage: &Stage, line: &Line) -> Option<String> {
-    match line.executor {
-        Executor::CentralDeploymentAgent => {
-            let central = home.fleet.central(&stage.scene.tenant)?;
-            Some(central.key.name.to_string())
+/// The agent that an operation is for, none where any central one may run it; and whether it takes
+/// no new operations.
+async fn agent(home: &Home, stage: &Stage, line: &Line) -> (Option<String>, bool) {
+    let tenant = &stage.scene.tenant;
+    match (line.executor, &line.host) {
+        (Executor::CentralDeploymentAgent, _) | (Executor::Auto, None) => {
+            let central = home.fleet.central(tenant);
+            let name = central.map(|central| central.key.name.to_string());
+            (name, home.fleet.is_central_drained(tenant))
         }
-        Executor::HostAgent | Executor::Auto => {
-            let name = host_agent(home, stage, line.host.as_deref(), &line.node).await.ok()?;
-            Some(name.to_string())
+        (Executor::HostAgent | Executor::Auto, _) => {
+            let host = line.host.as_deref();
+            let Ok(name) = host_agent(home, stage, host, &line.node).await else {
+                return (None, false);
+            };
+            let key = AgentKey { tenant: tenant.clone(), name };
+            (Some(key.name.to_string()), home.fleet.is_drained(&key))
         }
     }
 }
@@ -228,6 +240,7 @@ fn summary(execution: &Execution, waits: &[Wait]) -> String {
     let parts = [
         (Why::Runs, "run"),
         (Why::Sent, "are on the way to their agents"),
+        (Why::Drained, "wait for an agent that is drained"),
         (Why::NoPlace, "wait for the manager's limit on running operations"),
         (Why::Retry, "wait to be tried again"),
         (Why::Queued, "wait for the deployment's limit on running operations"),

@@ -118,6 +118,26 @@ async fn execution_env(
 }
 
 /// Finds the agent that runs the operation, and its link.
+/// Waits until an agent that may run the operation takes new ones.
+///
+/// Who drains an agent knows that what is for it waits, for as long as that takes.
+pub(crate) async fn undrained(
+    home: &Home,
+    stage: &Stage,
+    dispatch: &Dispatch,
+) -> Result<(), OperationError> {
+    let tenant = &stage.scene.tenant;
+    if !home.fleet.has_drained() {
+    } else if is_central(dispatch) {
+        home.fleet.until(|fleet| !fleet.is_central_drained(tenant)).await;
+    } else {
+        let name = host_agent(home, stage, dispatch.host.as_deref(), &dispatch.node).await?;
+        let key = AgentKey { tenant: tenant.clone(), name };
+        home.fleet.until(|fleet| !fleet.is_drained(&key)).await;
+    }
+    Ok(())
+}
+
 async fn link(
     home: &Home,
     stage: &Stage,
@@ -125,6 +145,7 @@ async fn link(
 ) -> Result<Arc<Link>, OperationError> {
     let tenant = &stage.scene.tenant;
     if is_central(dispatch) {
+    undrained(home, stage, dispatch).await?;
         let link = home.fleet.wait_for(|fleet| fleet.central(tenant), PATIENCE).await;
         return link.ok_or_else(|| {
             OperationError::recoverable(format!(

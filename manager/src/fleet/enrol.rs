@@ -105,6 +105,8 @@ fn decide(
                     expires_at: chain.expires(),
                     key_hash: digest(chain.key_hash()),
                 }),
+                drained_at: held.and_then(|held| held.drained_at),
+                running: 0,
             };
             let answer = Ok(Enrolled { tenant, name, certificate });
             Claim::Grant { used, agent: Box::new(agent), answer }

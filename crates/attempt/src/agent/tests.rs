@@ -92,6 +92,10 @@ fn a_conversation_that_cannot_be_held_is_refused_and_disturbs_none() {
         assert_eq!(half.step(Input::Began(first)), [Output::Refuse(refusal)]);
     }
     assert_ne!(half.next(talk), Next::Superseded);
+    let mut half = half.rebooted();
+    for first in [resume(5, 5, 0), resume(4, 5, 6)] {
+        assert_eq!(half.step(Input::Began(first)), [Output::Refuse(Refusal::Rebooted)]);
+    }
 }
 
 #[test]
@@ -112,7 +116,11 @@ fn a_quiet_conversation_has_heartbeats() {
     say_all(&mut half, talk);
     assert_eq!(half.next(talk), Next::Wait);
     half.step(Input::Quiet(talk));
-    assert_eq!(say_all(&mut half, talk), [Say::Heartbeat]);
+    assert_eq!(say_all(&mut half, talk), [Say::Heartbeat { said: 0 }]);
+    half.step(Input::Appended { last: 2, ended: false });
+    assert_eq!(say_all(&mut half, talk), [Say::Record(1), Say::Record(2)]);
+    half.step(Input::Quiet(talk));
+    assert_eq!(say_all(&mut half, talk), [Say::Heartbeat { said: 2 }]);
     half.step(Input::Cut(talk));
     assert_eq!(half.next(talk), Next::End);
 }

@@ -97,6 +97,9 @@ pub enum Refusal {
     StaleEpoch { newest: u64 },
     /// The manager holds records that are not the journal's.
     OtherHistory,
+    /// The manager holds records that the journal lost when the host was started anew, and nothing
+    /// of the operation lives that could say more.
+    Rebooted,
     /// The manager asks for records that it acknowledged and that may be gone.
     Dropped { acked: u64 },
 }
@@ -117,8 +120,13 @@ pub enum Next {
 /// Something to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
-    Accepted { resumed: bool },
+    Accepted {
+        resumed: bool,
+    },
     Question(u64),
     Record(u64),
-    Heartbeat,
+    /// All up to this record was said: who has not heard it has lost it.
+    Heartbeat {
+        said: u64,
+    },
 }

@@ -121,6 +121,15 @@ fn a_refusal_means_what_was_asked() {
     assert_eq!(refused(true, Refusal::Declined), Some(Output::Wait));
     assert_eq!(refused(true, Refusal::Unknown), over(Reason::Forgotten));
     assert_eq!(refused(true, Refusal::OtherHistory), over(Reason::OtherHistory));
+    assert_eq!(refused(true, Refusal::Rebooted), over(Reason::Rebooted));
+}
+
+#[test]
+fn a_record_that_is_lost_with_none_after_it_is_missed_at_the_next_heartbeat() {
+    let mut half = talking();
+    half.step(record(1));
+    assert!(half.step(Input::Heartbeat { said: 1 }).is_empty());
+    assert_eq!(half.step(Input::Heartbeat { said: 2 }), [Output::Close, Output::Wait]);
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum Input {
     Record(Record),
     /// Something came that is no record.
     Unreadable,
+    /// The agent is quiet, and has said all up to this record; 0 if it does not say.
+    Heartbeat { said: u64 },
     /// No more records are there at the moment.
     Flush,
     /// What was told to be stored is.
@@ -53,6 +55,8 @@ pub enum Refusal {
     Unknown,
     /// It holds other records, or has dropped those that are missing here.
     OtherHistory,
+    /// Its host was started anew while the operation ran, and it lost records that are held here.
+    Rebooted,
     /// It does not run this operation.
     Declined,
 }
@@ -116,6 +120,8 @@ pub enum Reason {
     Forgotten,
     /// The agent holds other records than those that are stored.
     OtherHistory,
+    /// The agent's host was started anew while the operation ran.
+    Rebooted,
     /// The agent's records do not continue those that are stored, however often they are sent.
     Broken,
     /// The agent did not come back.

@@ -199,6 +199,7 @@ impl Agent {
         let (last, ended) = self.seen();
         let held = Held { last, acked: self.disk.acked, ended };
         let half = self.disk.opened.then(|| Half::recovered(1, WINDOW, held));
+        let half = half.map(|half| if self.disk.rebooted { half.rebooted() } else { half });
         self.daemon = Some(Daemon { half, asked: BTreeMap::new(), questions: 0 });
     }
 
@@ -230,6 +231,7 @@ impl Agent {
                         Refusal::OtherHistory | Refusal::Dropped { .. } => {
                             manager::Refusal::OtherHistory
                         }
+                        Refusal::Rebooted => manager::Refusal::Rebooted,
                     };
                     line.say_up(Up::Refused(refusal));
                     line.agent_left = true;
@@ -305,6 +307,19 @@ impl Agent {
         !line.agent_left && line.has_room() && half.next(talk) != Next::Wait
     }
 
+    /// Says whether a conversation waits for nothing but acknowledgements.
+    pub(crate) fn waits(&self, line: &Line) -> bool {
+        let Some((half, talk)) = self.heard_half().zip(line.talk) else { return false };
+        let is_idle = line.up.is_empty() && line.down.is_empty() && !line.agent_left;
+        is_idle && !line.flight.is_empty() && half.next(talk) == Next::Wait
+    }
+
+    pub(crate) fn quiet(&mut self, line: &Line) {
+        if let Some(talk) = line.talk {
+            self.half().step(Input::Quiet(talk));
+        }
+    }
+
     /// Lets a conversation say one thing. Returns the record that it said.
     pub(crate) fn speak(&mut self, line: &mut Line) -> Option<u64> {
         let talk = line.talk?;
@@ -319,7 +334,7 @@ impl Agent {
                 let mut bytes = 0;
                 let message = match say {
                     Say::Accepted { .. } => Up::Accepted,
-                    Say::Heartbeat => Up::Heartbeat,
+                    Say::Heartbeat { said } => Up::Heartbeat { said },
                     Say::Question(question) => {
                         let daemon = self.daemon.as_ref().expect("it speaks");
                         Up::Question { question, key: daemon.asked[&question] }

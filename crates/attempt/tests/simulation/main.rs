@@ -38,7 +38,7 @@ fn every_history_keeps_the_promises_and_ends() {
     // A simulation in which nothing goes wrong, or nothing right, proves nothing.
     let outcomes = ends.get("Outcome").copied().unwrap_or_default();
     assert!(u64::from(outcomes) > HISTORIES * 3 / 4, "{ends:?}");
-    for rare in ["Unsent", "Declined", "Forgotten", "OtherHistory", "Absent"] {
+    for rare in ["Unsent", "Declined", "Forgotten", "Rebooted", "Absent"] {
         assert!(ends.contains_key(&format!("GivenUp({rare})")), "{rare} among {ends:?}");
     }
 }

@@ -108,13 +108,13 @@ impl Manager {
             match message {
                 Up::Record { sequence, .. } => line.say_down(Down::Ack(sequence)),
                 Up::End | Up::Refused(_) => self.lost(line),
-                Up::Accepted | Up::Question { .. } | Up::Heartbeat => {}
+                Up::Accepted | Up::Question { .. } | Up::Heartbeat { .. } => {}
             }
             return;
         }
         match message {
             Up::Accepted => self.step(Input::Accepted, line),
-            Up::Heartbeat => {}
+            Up::Heartbeat { said } => self.step(Input::Heartbeat { said }, line),
             Up::Record { sequence, chain: said, entry } => {
                 let computed = chain(alive.half.taken().chain, entry);
                 let record = Record { sequence, said, computed, ends: entry.ends };

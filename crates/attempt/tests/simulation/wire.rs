@@ -37,7 +37,9 @@ pub(crate) enum Up {
         question: u64,
         key: u64,
     },
-    Heartbeat,
+    Heartbeat {
+        said: u64,
+    },
     Refused(Refusal),
     /// The agent closed it, or refused it as one that was taken over.
     End,

@@ -23,6 +23,7 @@ enum Event {
     Sync,
     Notice,
     Speak(usize),
+    Quiet(usize),
     Down(usize),
     Up(usize),
     Flush,
@@ -228,6 +229,7 @@ impl World {
         }
         for (at, line) in self.lines.iter().enumerate() {
             may(self.agent.can_speak(line), Event::Speak(at));
+            may(self.agent.waits(line) && self.hears(at) && self.is_stored(), Event::Quiet(at));
             if self.stall > 0 {
                 continue;
             }
@@ -264,13 +266,17 @@ impl World {
         if let Some(at) = alive.and_then(|alive| alive.line) {
             may(!self.lines[at].cut, Event::Cut);
             let is_record = matches!(self.lines[at].up.front(), Some(Up::Record { .. }));
-            // A record that is missed with none after it is not missed: streams lose nothing.
-            let is_followed = matches!(self.lines[at].up.get(1), Some(Up::Record { .. }));
-            may(is_record && is_followed && self.spoilt < SPOILT, Event::Drop(at));
+            may(is_record && self.spoilt < SPOILT, Event::Drop(at));
             may(is_record && !self.agent.is_mute && self.spoilt < SPOILT, Event::Spoil(at));
             may(is_record, Event::Repeat(at));
         }
         events
+    }
+
+    /// Says whether the manager has stored and acknowledged what it took.
+    fn is_stored(&self) -> bool {
+        let alive = self.manager.life.as_ref();
+        alive.is_some_and(|alive| alive.half.taken() == alive.half.stored())
     }
 
     fn hears(&self, at: usize) -> bool {
@@ -294,6 +300,7 @@ impl World {
             Event::Sync => self.agent.sync(),
             Event::Notice => self.agent.notice(),
             Event::Speak(at) => self.speak(at),
+            Event::Quiet(at) => self.agent.quiet(&self.lines[at]),
             Event::Down(at) => self.down(at),
             Event::Up(at) => {
                 let message = self.lines[at].up.pop_front().expect("it was there");
@@ -469,9 +476,9 @@ impl World {
             End::GivenUp(Reason::Unheard) => false,
             End::GivenUp(Reason::Declined) => runs == 0 && self.kind.may_be_full && self.refused,
             End::GivenUp(Reason::Forgotten) => self.disk_lost,
-            End::GivenUp(Reason::OtherHistory) => {
-                self.disk_lost || self.tail_lost && !self.agent.durable_first
-            }
+            // No disk is changed under a host that runs.
+            End::GivenUp(Reason::OtherHistory) => false,
+            End::GivenUp(Reason::Rebooted) => self.tail_lost && !self.agent.durable_first,
             End::GivenUp(Reason::Broken) => false,
             End::GivenUp(Reason::Absent) => self.kind.gone,
         };

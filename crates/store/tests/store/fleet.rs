@@ -26,6 +26,8 @@ fn agent(text: &str, serial: &str) -> Agent {
         version: String::new(),
         host: Host::default(),
         certificate: Some(certificate(serial, 1000)),
+        drained_at: None,
+        running: 0,
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 use waggoner_journal::{Class, Refused as Unwritten, Write};
 use waggoner_process::{Child, Output, SpawnError};
+use waggoner_proto::supervisor::v1 as pb;
 use waggoner_task::CancellationToken;
 use waggoner_types::{Body, Exit};
 
@@ -18,6 +19,7 @@ use crate::{
     server::{
         attempt::{Attempt, Life},
         birth::{self, Slot},
+        fault::guarded,
         house::House,
         limits::{Course, Verdict, judge},
         pump::Pump,
@@ -34,6 +36,8 @@ pub(super) struct Operation {
     child: Child,
     output: Output,
     began: Instant,
+    /// By what its family is found again.
+    pub(super) birth: pb::Birth,
     /// The warm server that it came from.
     used: Option<Used>,
 }
@@ -103,7 +107,8 @@ pub(super) async fn start(
     attempt.hear();
     attempt.live(Life::Running { pid });
     drop(turn);
-    let note = birth.note(house, Some(child.proof())).encode_to_vec();
+    let birth = birth.note(house, Some(child.proof()));
+    let note = birth.encode_to_vec();
     let body = Body::ProcessStarted { pid: pid.unsigned_abs() };
     let told = async {
         house.note(attempt.id, slot, note).await?;
@@ -114,7 +119,7 @@ pub(super) async fn start(
     }
     info!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");
     let house = Arc::clone(house);
-    let operation = Operation { house, attempt, spawn, child, output, began, used };
+    let operation = Operation { house, attempt, spawn, child, output, began, birth, used };
     Ok(Started::Now(pid, Box::new(operation)))
 }
 
@@ -140,7 +145,13 @@ impl Operation {
     /// What it has started and left behind lives on when it exits by itself: starting a daemon is
     /// a thing that operations do. When it is ended, all its family is.
     pub(super) async fn run(self) {
-        let Self { house, attempt, spawn, child, mut output, began, used } = self;
+        let (house, attempt) = (Arc::clone(&self.house), Arc::clone(&self.attempt));
+        let birth = self.birth.clone();
+        guarded(&house, &attempt, birth, self.see()).await;
+    }
+
+    async fn see(self) {
+        let Self { house, attempt, spawn, child, mut output, began, birth: _, used } = self;
         let stopped = CancellationToken::new();
         let modes = (spawn.stdout, spawn.stderr);
         let mut pump = Pump::new(&house, &attempt, modes, stopped.clone());

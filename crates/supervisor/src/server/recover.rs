@@ -46,8 +46,8 @@ async fn one(house: &House, known: Recovered) {
     house.admit(attempt);
 }
 
-/// Ends what is left of a family whose parent is gone.
-async fn bury(house: &House, attempt: &Attempt, birth: pb::Birth) {
+/// Ends what is left of a family that nobody looks after, and says that its end is not known.
+pub(super) async fn bury(house: &House, attempt: &Attempt, birth: pb::Birth) {
     let (pid, is_readable) = (birth.pid.map(u32::cast_signed), !birth.boot_id.is_empty());
     let buried = birth::identity(birth).bury(&house.boot_id).await;
     let (exit, left) = match buried {

@@ -98,6 +98,39 @@ async fn each_limit_ends_the_process_and_says_which() {
     }
 }
 
+/// Where the operations' cgroups have no memory controller, as on hosts with cgroup v1, it says so
+/// and proves nothing.
+#[tokio::test]
+async fn what_dies_for_want_of_memory_says_so() {
+    let mut site = Site::new();
+    let mut met = site.meet().await;
+    let go = site.directory.path().join("go");
+    let code = format!(
+        "import os, time\n\
+         while not os.path.exists('{go}'): time.sleep(0.01)\n\
+         x = bytearray(os.urandom(1 << 20) * 256)\n\
+         time.sleep(1000)"
+    );
+    let (attempt, pid) = met.run(&python(&code)).await;
+    let limit = cgroup(pid).map(|cgroup| cgroup.join("memory.max"));
+    let Some(limit) = limit.filter(|limit| limit.exists()) else {
+        tracing::warn!("skipped: operations have no cgroup with a memory controller here");
+        return;
+    };
+    fs_err::write(limit, "67108864").unwrap();
+    fs_err::write(go, "").unwrap();
+    assert_eq!(met.end(attempt).await.exit, Exit::OutOfMemory);
+}
+
+/// The directory of a process's cgroup, where it is cgroup v2.
+fn cgroup(pid: i32) -> Option<camino::Utf8PathBuf> {
+    let own = fs_err::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
+    let mounts = fs_err::read_to_string("/proc/self/mounts").ok()?;
+    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
+    Some(camino::Utf8Path::new(mount.split(' ').nth(1)?).join(own))
+}
+
 #[tokio::test]
 async fn a_link_holds_what_would_end_without_one_and_a_touch_what_is_silent() {
     let mut site = Site::new();

@@ -26,6 +26,24 @@ pub enum Agents {
         #[arg(long, value_enum, default_value_t)]
         role: Role,
     },
+    /// Let an agent have no new operations: they wait, or go to another central agent
+    Drain {
+        /// The agent's name
+        agent: String,
+
+        /// Wait until nothing runs on it any more
+        #[arg(long)]
+        wait: bool,
+
+        /// How long to wait at the most: 10m, 1h [default: as long as it takes]
+        #[arg(long, value_name = "DURATION", requires = "wait")]
+        timeout: Option<SignedDuration>,
+    },
+    /// Let an agent have operations again
+    Undrain {
+        /// The agent's name
+        agent: String,
+    },
     /// Remove an agent: its link is closed and its certificate refused from now on
     Remove {
         /// The agent's name

@@ -1,9 +1,12 @@
 //! `wag agents`.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
+use tokio::time::{Instant, sleep};
 use waggoner_proto::v1::{
     AddAgentRequest, Agent, AgentRole, CreateJoinTokenRequest, CreateJoinTokenResponse,
-    GetAgentRequest, ListAgentsRequest, RemoveAgentRequest,
+    DrainAgentRequest, GetAgentRequest, ListAgentsRequest, RemoveAgentRequest, UndrainAgentRequest,
 };
 
 use super::Context;
@@ -13,6 +16,9 @@ use crate::{
     client::{ClientError, Manager, all, ask, ask_once, request_id},
     record,
 };
+
+/// How often it is looked whether an agent is idle.
+const GLANCE: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(context: &mut Context<'_>, command: Agents) -> Result<(), Error> {
     let manager = context.manager().await?;
@@ -35,6 +41,19 @@ pub(super) async fn run(context: &mut Context<'_>, command: Agents) -> Result<()
             let agent = ask(request, call).await?.agent.ok_or(ClientError::Hollow("agent"))?;
             context.ui.one(&agent)
         }
+        Agents::Drain { agent: name, wait, timeout } => {
+            let request = DrainAgentRequest { tenant, name, request_id: request_id() };
+            let call = async |request| manager.fleet().drain_agent(request).await;
+            let agent = ask(request, call).await?.agent.ok_or(ClientError::Hollow("agent"))?;
+            let agent = if wait { idle(&manager, agent, timeout).await? } else { agent };
+            context.ui.one(&agent)
+        }
+        Agents::Undrain { agent: name } => {
+            let request = UndrainAgentRequest { tenant, name, request_id: request_id() };
+            let call = async |request| manager.fleet().undrain_agent(request).await;
+            let agent = ask(request, call).await?.agent.ok_or(ClientError::Hollow("agent"))?;
+            context.ui.one(&agent)
+        }
         Agents::Remove { agent } => {
             let request =
                 RemoveAgentRequest { tenant, name: agent.clone(), request_id: request_id() };
@@ -54,6 +73,26 @@ pub(super) async fn run(context: &mut Context<'_>, command: Agents) -> Result<()
             context.ui.data(&format!("{}\n", answer.token))
         }
     }
+}
+
+/// Waits until nothing runs on an agent any more.
+async fn idle(
+    manager: &Manager,
+    mut agent: Agent,
+    limit: Option<SignedDuration>,
+) -> Result<Agent, Error> {
+    let limit = limit.and_then(|limit| Duration::try_from(limit).ok());
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    while agent.running > 0 {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(Error::NotIdle { agent: agent.name, running: agent.running });
+        }
+        sleep(GLANCE).await;
+        let request = GetAgentRequest { tenant: manager.tenant(), name: agent.name };
+        let call = async |request| manager.fleet().get_agent(request).await;
+        agent = ask(request, call).await?.agent.ok_or(ClientError::Hollow("agent"))?;
+    }
+    Ok(agent)
 }
 
 /// The agents of the tenant.

@@ -11,7 +11,7 @@ use crate::ui::Clock;
 
 impl Record for Agent {
     const COLUMNS: &'static [&'static str] =
-        &["name", "role", "connected", "running", "platform", "seen", "problem"];
+        &["name", "role", "connected", "drained", "running", "platform", "seen", "problem"];
 
     fn shape(&self) -> Value {
         let Self {
@@ -30,6 +30,7 @@ impl Record for Agent {
             python_tags,
             problem,
             clock_offset,
+            drained_at,
         } = self;
         json!({
             "name": name,
@@ -47,6 +48,7 @@ impl Record for Agent {
             "python_tags": python_tags,
             "problem": problem,
             "clock_offset": seconds(clock_offset.as_ref()),
+            "drained_at": time(drained_at.as_ref()),
         })
     }
 
@@ -55,6 +57,7 @@ impl Record for Agent {
             self.name.clone(),
             word(self.role().as_str_name(), "AGENT_ROLE_").as_str().unwrap_or("-").to_owned(),
             yes_or_no(self.connected),
+            yes_or_no(self.drained_at.is_some()),
             self.running.to_string(),
             self.platform.clone(),
             clock.day(self.last_seen_at.as_ref()),

@@ -89,6 +89,7 @@ fn why(wait: &ExecutionWait, clock: &Clock) -> String {
         WaitReason::Retry => format!("tried again at {}", clock.moment(wait.not_before.as_ref())),
         WaitReason::Operations => format!("waits for {}", wait.waits_for.join(", ")),
         WaitReason::Lost => "what it needs has failed".to_owned(),
+        WaitReason::Drained => "waits: its agent is drained".to_owned(),
     }
 }
 

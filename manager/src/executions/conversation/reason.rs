@@ -30,6 +30,13 @@ pub(super) fn outcome(
         Reason::OtherHistory => {
             lost(agent, "what it kept of the operation is not what it had told")
         }
+        Reason::Rebooted => Outcome {
+            exit: Some(Exit::HostRebooted),
+            ..failed(OperationError::non_recoverable(format!(
+                "the host of agent `{agent}` was started anew while the operation ran: whether it \
+                 finished is not known, so it is not run again"
+            )))
+        },
         Reason::Broken => lost(agent, "what it tells does not continue what it had told"),
         Reason::Absent => lost(agent, "it did not come back within a day"),
     }

@@ -122,6 +122,9 @@ impl<'a> Talk<'a> {
 pub(super) fn refusal(status: &Status) -> Option<Refusal> {
     match status.code() {
         Code::NotFound => Some(Refusal::Unknown),
+        Code::DataLoss if waggoner_wire::Reason::HostRebooted.is_of(status) => {
+            Some(Refusal::Rebooted)
+        }
         Code::DataLoss => Some(Refusal::OtherHistory),
         Code::InvalidArgument
         | Code::FailedPrecondition

@@ -9,6 +9,7 @@ use crate::{
     Error, Kind, Page, PageRequest, Store, Thing, Users,
     column::{Columns as _, OrExists as _, all, first, json_text, micros, one, run},
     error::Stop,
+    label::{self, Labelled},
     plugin, tenant,
 };
 
@@ -94,6 +95,7 @@ impl Store {
                 "SELECT id FROM deployments WHERE tenant = ?1 AND blueprint = ?2 ORDER BY id";
             let users = all(tx, query, key, first)?;
             Users::refuse(|| Thing::of(&tenant, Kind::Blueprint, &id), Kind::Deployment, users)?;
+            label::forget(tx, &tenant, &Labelled::Blueprint(id.clone()))?;
             match run(tx, "DELETE FROM blueprints WHERE tenant = ?1 AND id = ?2", key)? {
                 0 => Err(missing(&tenant, &id)),
                 _ => Ok(()),
@@ -135,7 +137,8 @@ fn insert(connection: &Connection, blueprint: &Blueprint, plan: &Value) -> Resul
                          VALUES (?1, ?2, ?3)";
         run(connection, statement, params![tenant.as_str(), id.as_str(), text])?;
     }
-    Ok(())
+    let (of, labels) = (Labelled::Blueprint(id.clone()), &plan["blueprint_labels"]);
+    Ok(label::insert_planned(connection, tenant, &of, labels, blueprint.created_at)?)
 }
 
 fn plugins(connection: &Connection, blueprint: &Blueprint) -> rusqlite::Result<Vec<PluginId>> {

@@ -8,9 +8,11 @@ use waggoner_types::{BlueprintId, DeploymentId, TenantName};
 use crate::{
     Deletion, Error, Kind, Page, PageRequest, Store, Thing, Users, blueprint,
     column::{Columns as _, OrExists as _, all, enough, first, json_text, micros, one, run},
+    dependency,
     error::Stop,
     filter::{Filtered, text},
     instance::{self, NodeInstance},
+    label::{self, Labelled},
     tenant,
 };
 
@@ -118,8 +120,8 @@ impl Store {
 
     /// Deletes a deployment with its node instances, executions and events.
     ///
-    /// Refused while an execution has not ended, and, unless forced, while node instances live:
-    /// while their state is neither uninitialized nor deleted.
+    /// Refused while an execution has not ended, and, unless forced, while other deployments depend
+    /// on it or node instances live: while their state is neither uninitialized nor deleted.
     pub async fn delete_deployment(
         &self,
         tenant: TenantName,
@@ -135,10 +137,14 @@ impl Store {
                  WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL ORDER BY id";
             Users::refuse(thing, Kind::Execution, all(tx, query, key, first)?)?;
             if deletion == Deletion::IfUnused {
+                let dependents = dependency::dependents(tx, &tenant, &id)?;
+                Users::refuse(thing, Kind::Deployment, dependents)?;
                 let query = "SELECT id FROM node_instances WHERE tenant = ?1 AND deployment = ?2
                      AND state NOT IN ('uninitialized', 'deleted') ORDER BY id";
                 Users::refuse(thing, Kind::NodeInstance, all(tx, query, key, first)?)?;
             }
+            label::forget(tx, &tenant, &Labelled::Deployment(id.clone()))?;
+            dependency::release(tx, &tenant, &id)?;
             run(tx, "DELETE FROM events WHERE tenant = ?1 AND deployment = ?2", key)?;
             run(tx, "DELETE FROM deployments WHERE tenant = ?1 AND id = ?2", key)?;
             Ok(())
@@ -186,6 +192,8 @@ fn insert(connection: &Connection, new: &NewDeployment) -> Result<(), Stop> {
         ],
     )
     .or_exists(|| Thing::of(&new.tenant, Kind::Deployment, &new.id))?;
+    let of = Labelled::Deployment(new.id.clone());
+    label::insert_planned(connection, &new.tenant, &of, &new.plan["labels"], new.created_at)?;
     new.instances.iter().try_for_each(|instance| instance::insert(connection, instance))
 }
 

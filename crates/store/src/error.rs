@@ -55,6 +55,9 @@ pub enum Kind {
     Operation,
     Attempt,
     Secret,
+    Site,
+    DeploymentGroup,
+    Dependency,
 }
 
 /// Who uses a thing: some of them by name, and how many more there are.
@@ -125,6 +128,9 @@ impl fmt::Display for Kind {
             Self::Operation => "operation",
             Self::Attempt => "attempt",
             Self::Secret => "secret",
+            Self::Site => "site",
+            Self::DeploymentGroup => "deployment group",
+            Self::Dependency => "dependency",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the scene is built for tests alone")]
 
+mod annotations;
 mod artifacts;
 mod attempts;
 mod catalog;

@@ -1,0 +1,156 @@
+//! What plugins note beside deployments: labels, sites, dependencies, groups.
+
+use serde_json::json;
+use waggoner_store::{
+    Deletion, Error,
+    dependency::Dependency,
+    group::{Group, Members},
+    label::{Label, Labelled},
+    site::{DeploymentNote, Site},
+};
+use waggoner_types::DeploymentId;
+
+use crate::scene::{Scene, at, blueprint, deployment, id, tenant};
+
+fn pair(key: &str, value: &str) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}
+
+fn shown(labels: &[Label]) -> Vec<(&str, &str, i64)> {
+    labels
+        .iter()
+        .map(|label| (label.key.as_str(), label.value.as_str(), label.created_at.as_second()))
+        .collect()
+}
+
+#[tokio::test]
+async fn labels_come_from_the_plan_and_are_replaced_as_a_whole() {
+    let scene = Scene::new().await;
+    let store = &scene.store;
+    let plan = json!({"blueprint_labels": {"Team": {"values": ["net"]}}});
+    store.create_blueprint(blueprint("b", &[]), plan).await.unwrap();
+    let mut new = deployment("d", &[]);
+    new.plan = json!({"labels": {"env": {"values": ["test", {"get_input": "env"}]}}});
+    let created = new.created_at.as_second();
+    store.create_deployment(new).await.unwrap();
+
+    let of_blueprint = Labelled::Blueprint("b".parse().unwrap());
+    let labels = store.labels(tenant(), of_blueprint).await.unwrap();
+    assert_eq!(shown(&labels), [("team", "net", 2)], "keys are in lower case");
+
+    let of = Labelled::Deployment("d".parse().unwrap());
+    let wanted = vec![pair("ENV", "test"), pair("tier", "1"), pair("tier", "2")];
+    let labels = store.set_labels(tenant(), of.clone(), wanted, at(50)).await.unwrap();
+    assert_eq!(shown(&labels), [("env", "test", created), ("tier", "1", 50), ("tier", "2", 50)]);
+    let labels = store.set_labels(tenant(), of.clone(), vec![pair("tier", "2")], at(60)).await;
+    assert_eq!(shown(&labels.unwrap()), [("tier", "2", 50)]);
+
+    let nobody = Labelled::Deployment("none".parse().unwrap());
+    let refused = store.set_labels(tenant(), nobody, Vec::new(), at(1)).await;
+    assert!(matches!(refused, Err(Error::Missing(_))), "{refused:?}");
+    store.delete_deployment(tenant(), "d".parse().unwrap(), Deletion::IfUnused).await.unwrap();
+    assert_eq!(store.labels(tenant(), of).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_site_is_in_use_while_deployments_are_there() {
+    let scene = Scene::new().await.with_deployment().await;
+    let store = &scene.store;
+    let name = "oslo".to_owned();
+    let site = Site { tenant: tenant(), name, location: None, created_at: at(9) };
+    store.create_site(site.clone()).await.unwrap();
+    let again = store.create_site(site).await;
+    assert!(matches!(again, Err(Error::Exists(_))), "{again:?}");
+
+    let d: DeploymentId = "d".parse().unwrap();
+    let at_site = |site: &str| DeploymentNote {
+        display_name: Some("The D".to_owned()),
+        site: Some(site.to_owned()),
+    };
+    let nowhere = store.note_deployment(tenant(), d.clone(), at_site("nowhere")).await;
+    assert!(matches!(nowhere, Err(Error::Missing(_))), "{nowhere:?}");
+    store.note_deployment(tenant(), d.clone(), at_site("oslo")).await.unwrap();
+    let renamed = store.update_site(
+        tenant(),
+        "oslo".to_owned(),
+        Some("bergen".to_owned()),
+        Some("60,5".to_owned()),
+    );
+    assert_eq!(renamed.await.unwrap().location.as_deref(), Some("60,5"));
+    assert_eq!(store.deployment_note(tenant(), d.clone()).await.unwrap(), at_site("bergen"));
+
+    let delete = |deletion| store.delete_site(tenant(), "bergen".to_owned(), deletion);
+    let refused = delete(Deletion::IfUnused).await.unwrap_err().to_string();
+    assert!(refused.contains("in use by the deployment `d`"), "{refused}");
+    delete(Deletion::Forced).await.unwrap();
+    assert_eq!(store.deployment_note(tenant(), d).await.unwrap().site, None);
+    assert_eq!(store.sites(tenant()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_deployment_that_others_depend_on_is_deleted_by_force_only() {
+    let scene = Scene::new().await.with_deployment().await;
+    let store = &scene.store;
+    store.create_deployment(deployment("app", &[])).await.unwrap();
+    let dependency = |number, creator: &str| Dependency {
+        id: id(number),
+        tenant: tenant(),
+        creator: creator.to_owned(),
+        source: "app".parse().unwrap(),
+        target: Some("d".parse().unwrap()),
+        target_function: Some(json!({"get_input": "db"})),
+        external_source: None,
+        external_target: None,
+        created_at: at(3),
+    };
+    let first = store.put_dependency(dependency(1, "component.db")).await.unwrap();
+    let second = store.put_dependency(dependency(2, "component.db")).await.unwrap();
+    assert_eq!(first, second, "a creator notes one of a deployment");
+
+    let d: DeploymentId = "d".parse().unwrap();
+    let refused = store.delete_deployment(tenant(), d.clone(), Deletion::IfUnused).await;
+    let why = refused.unwrap_err().to_string();
+    assert!(why.contains("in use by the deployment `app`"), "{why}");
+    store.delete_deployment(tenant(), d, Deletion::Forced).await.unwrap();
+    assert_eq!(store.dependencies(tenant()).await.unwrap()[0].target, None);
+
+    let app: DeploymentId = "app".parse().unwrap();
+    let delete = || store.delete_dependency(tenant(), app.clone(), "component.db".to_owned());
+    delete().await.unwrap();
+    assert!(matches!(delete().await, Err(Error::Missing(_))));
+}
+
+#[tokio::test]
+async fn a_group_outlives_its_deployments_and_they_outlive_it() {
+    let scene = Scene::new().await.with_deployment().await;
+    let store = &scene.store;
+    store.create_deployment(deployment("e", &[])).await.unwrap();
+    let [d, e]: [DeploymentId; 2] = ["d", "e"].map(|id| id.parse().unwrap());
+    let group = Group {
+        tenant: tenant(),
+        id: "g".to_owned(),
+        description: None,
+        blueprint: Some("b".parse().unwrap()),
+        inputs: json!({"size": 1}),
+        labels: json!([]),
+        created_at: at(4),
+        deployments: Vec::new(),
+    };
+    store.put_group(group.clone()).await.unwrap();
+    let change = |members| store.change_group(tenant(), "g".to_owned(), members);
+    let added = change(Members::Add(vec![d.clone(), e.clone(), d.clone()])).await.unwrap();
+    assert_eq!(added.deployments, [d.clone(), e.clone()]);
+    let put = store.put_group(Group { created_at: at(9), ..group }).await.unwrap();
+    assert_eq!((put.deployments.len(), put.created_at), (2, at(4)));
+    let removed = change(Members::Remove(vec![d.clone()])).await.unwrap();
+    assert_eq!(removed.deployments, std::slice::from_ref(&e));
+    let set = change(Members::Set(vec![d.clone()])).await.unwrap();
+    assert_eq!(set.deployments, std::slice::from_ref(&d));
+    let refused = change(Members::Set(vec!["none".parse().unwrap()])).await;
+    assert!(matches!(refused, Err(Error::Missing(_))), "{refused:?}");
+
+    store.delete_deployment(tenant(), d, Deletion::IfUnused).await.unwrap();
+    assert_eq!(store.groups(tenant()).await.unwrap()[0].deployments, []);
+    store.delete_group(tenant(), "g".to_owned()).await.unwrap();
+    assert!(store.deployment(tenant(), e).await.is_ok());
+}

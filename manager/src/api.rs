@@ -27,7 +27,7 @@ use waggoner_wire::{Reason, Refused};
 
 use crate::home::Home;
 
-pub(crate) use refusals::refused;
+pub(crate) use refusals::{not_taken, refused};
 
 mod blueprints;
 mod deployments;

@@ -49,7 +49,6 @@ use crate::{
         attempt::keep,
         context::context,
         conversation::{Teller, converse},
-        evaluate::Viewpoint,
         prepare::{Ready, attempt_id},
     },
     fleet::AgentKey,
@@ -241,11 +240,7 @@ impl Bench {
 
     async fn attempt(self, dispatch: Dispatch, ready: Ready, teller: Teller) {
         let Self { home, stage, .. } = self;
-        let answers = Answers {
-            home: Arc::clone(&home),
-            stage: Arc::clone(&stage),
-            viewpoint: Viewpoint::of(&dispatch),
-        };
+        let answers = Answers::of(&home, &stage, &dispatch);
         let outcome = match keep(&home, &stage, &dispatch, ready).await {
             Ok(Some(attempt)) => {
                 converse(&home, attempt, &answers, &CancellationToken::new(), &teller).await

@@ -18,7 +18,8 @@ pub struct Config {
     #[arg(long, default_value = "127.0.0.1:7600")]
     pub listen: SocketAddr,
 
-    /// A further name or address that the manager is reached by, for its certificate.
+    /// A further name or address that the manager is reached by, for its certificate. The first one
+    /// is where agents that a plugin brings onto a new host look for it.
     #[arg(long = "name", value_name = "NAME")]
     pub names: Vec<String>,
 

@@ -42,7 +42,9 @@ pub(crate) async fn serve(home: Arc<Home>, mut listener: Listener, stop: Cancell
                     return;
                 }
             }
-            Accepted::Http { io } => home.tasks.spawn("page", pages::serve(io)),
+            Accepted::Http { io } => {
+                home.tasks.spawn("page", pages::serve(Arc::clone(&home), io));
+            }
         }
     }
 }

@@ -53,6 +53,7 @@ pub(crate) use conversation::lost;
 pub(crate) use evaluate::outputs;
 pub(crate) use look::{Depth, Looked, Wait, Why, look};
 pub(crate) use outcome::told;
+pub(crate) use rest::init_script::page as install_page;
 pub(crate) use resume::resume;
 pub(crate) use stage::Stage;
 pub(crate) use start::{Asked, When, start};

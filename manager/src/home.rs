@@ -42,6 +42,8 @@ pub(crate) struct Home {
     pub(crate) execution_env: Vec<(String, String)>,
     /// Brings imports from the network.
     pub(crate) imports: Arc<Urls>,
+    /// Where agents of new hosts reach the manager: host and port.
+    pub(crate) address: String,
     pub(crate) started_at: Timestamp,
 }
 
@@ -60,6 +62,7 @@ impl Home {
         executions: Executions,
         execution_env: Vec<(String, String)>,
         imports: Arc<Urls>,
+        address: String,
         started_at: Timestamp,
     ) -> Self {
         Self {
@@ -75,6 +78,7 @@ impl Home {
             settings,
             execution_env,
             imports,
+            address,
             started_at,
         }
     }

@@ -91,6 +91,10 @@ impl Manager {
         let heartbeat = Duration::from_secs(config.heartbeat_secs.max(1));
         let bytes = config.events_mib.map(|mib| mib.saturating_mul(1 << 20));
         let events = retention::Limits { days: config.events_days, bytes };
+        let for_agents = match config.names.first() {
+            Some(name) => format!("{name}:{}", address.port()),
+            None => reachable(address).to_string(),
+        };
         let env = config.execution_env;
         let imports = Arc::new(Urls::new(config.import_sites));
         let home = Home::new(
@@ -104,16 +108,17 @@ impl Manager {
             executions,
             env,
             imports,
+            for_agents,
             now,
         );
+        for agent in &drained {
+            home.fleet.note_drained(agent);
+        }
         let grace = Duration::from_secs(config.stop_grace_secs);
         Ok(Self { home: Arc::new(home), listener, address, grace, events })
     }
 
     /// Returns what the manager's parts share.
-        for agent in &drained {
-            home.fleet.note_drained(agent);
-        }
     pub(crate) fn home(&self) -> &Arc<Home> {
         &self.home
     }

@@ -16,7 +16,10 @@ use fs_err as fs;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use waggoner_blueprint::{FetchError, Fetched, Location, PluginImport, Resolver};
-use waggoner_store::{Store, plugin::Plugin};
+use waggoner_store::{
+    Store,
+    plugin::{Plugin, PluginYaml},
+};
 use waggoner_types::{Chain, PluginId, TenantName};
 use waggoner_wagon::{Requirement, choose_import};
 
@@ -119,8 +122,8 @@ impl Imports {
         let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         used.insert(chosen.plugin.id);
         drop(used);
-        let text = yaml_for(&chosen.plugin, dsl);
-        Ok(text.map(|text| Fetched { text: text.to_owned(), plugin: None }))
+        let yaml = yaml_file(&chosen.plugin, dsl);
+        Ok(yaml.map(|yaml| Fetched { text: yaml.text.clone(), plugin: None }))
     }
 }
 
@@ -179,7 +182,7 @@ pub(crate) fn beneath(folder: &Utf8Path, path: &str) -> Option<Utf8PathBuf> {
 
 /// Chooses among a plugin's files as Cloudify's `resource_models.py` does: the one for this version
 /// of the language, else the highest older one, else one that names no version.
-fn yaml_for<'p>(plugin: &'p Plugin, dsl: &str) -> Option<&'p str> {
+pub(crate) fn yaml_file<'p>(plugin: &'p Plugin, dsl: &str) -> Option<&'p PluginYaml> {
     let version = |name: &str| {
         let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"))?;
         let (rest, minor) = stem.rsplit_once('_')?;
@@ -195,7 +198,7 @@ fn yaml_for<'p>(plugin: &'p Plugin, dsl: &str) -> Option<&'p str> {
     };
     let best = plugin.yamls.iter().filter(|yaml| fits(&yaml.name));
     let best = best.max_by_key(|yaml| version(&yaml.name));
-    best.or_else(|| plugin.yamls.first()).map(|yaml| yaml.text.as_str())
+    best.or_else(|| plugin.yamls.first())
 }
 
 #[cfg(test)]

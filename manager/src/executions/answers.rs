@@ -1,26 +1,23 @@
 //! Answers what an agent asks in an attempt's conversation.
 //!
-//! An operation reaches its own deployment and nothing else.
+//! How far an operation reaches is said in [`Reach`].
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-use tokio::{io::AsyncReadExt as _, sync::mpsc};
-use waggoner_link::settings::MAX_CHUNK;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use waggoner_engine::Dispatch;
 use waggoner_proto::agent::v1::{
-    Answer, AskNode, AskNodeInstance, AskResource, EvaluateFunctions, FileChunk, OperateRequest,
-    Question, Refusal, RestRequest, UpdateNodeInstance, answer::Outcome,
-    operate_request::Message as Down, question::Ask,
+    Answer, AskNode, AskNodeInstance, EvaluateFunctions, OperateRequest, Question,
+    UpdateNodeInstance, answer::Outcome, operate_request::Message as Down, question::Ask,
 };
 use waggoner_store::{
     instance::{InstanceUpdate, NodeInstance, UpdateError},
     verdict::Asked,
 };
-use waggoner_types::{AttemptId, Chain};
-use waggoner_wagon::pack_tree;
+use waggoner_types::AttemptId;
 
 use crate::{
-    catalog::{blueprints, imports::beneath},
     executions::{
         Stage,
         evaluate::{self, Viewpoint},
@@ -29,26 +26,41 @@ use crate::{
     home::Home,
 };
 
+mod bodies;
+mod reach;
+mod resource;
+mod unanswered;
+
+pub(crate) use self::{
+    bodies::Bodies,
+    reach::Reach,
+    unanswered::{ERROR_CODES, REASONS, Unanswered},
+};
+
 /// Who answers for one operation.
 #[derive(Clone, Debug)]
 pub(crate) struct Answers {
     pub(crate) home: Arc<Home>,
     pub(crate) stage: Arc<Stage>,
     pub(crate) viewpoint: Viewpoint,
-}
-
-/// Why there is no answer, as Cloudify's REST API would say it.
-#[derive(Clone, Debug)]
-pub(crate) struct Unanswered {
-    pub(crate) reason: &'static str,
-    pub(crate) status: u32,
-    pub(crate) error_code: &'static str,
-    pub(crate) message: String,
+    pub(crate) reach: Reach,
+    pub(crate) bodies: Arc<Bodies>,
 }
 
 // === impl Answers ===
 
 impl Answers {
+    /// Who answers for an operation.
+    pub(crate) fn of(home: &Arc<Home>, stage: &Arc<Stage>, dispatch: &Dispatch) -> Self {
+        Self {
+            home: Arc::clone(home),
+            stage: Arc::clone(stage),
+            viewpoint: Viewpoint::of(dispatch),
+            reach: Reach::of(dispatch),
+            bodies: Arc::default(),
+        }
+    }
+
     /// Works out the answer to one question, and sends all but its last piece. What cannot be
     /// sent any more is asked again after the link is back.
     pub(crate) async fn answer(
@@ -68,7 +80,13 @@ impl Answers {
             Some(Ask::NodeInstance(ask)) => self.node_instance(ask).await.map(json),
             Some(Ask::UpdateNodeInstance(update)) => self.update(asked, update).await.map(json),
             Some(Ask::EvaluateFunctions(ask)) => self.evaluate(ask).await.map(json),
-            Some(Ask::Rest(request)) => Ok(json(self.rest(asked, request).await)),
+            Some(Ask::Rest(request)) => {
+                Ok(json(Box::pin(rest::answer(self, asked, request)).await))
+            }
+            Some(Ask::PutBody(piece)) => {
+                let put = self.bodies.put(&self.home.data_dir, piece).await;
+                put.map(|size| json(serde_json::json!({ "size": size })))
+            }
             None => Err(Unanswered::invalid("the question asks nothing this manager knows")),
         };
         let outcome = answer.unwrap_or_else(|unanswered| Outcome::Refusal(unanswered.into()));
@@ -95,7 +113,9 @@ impl Answers {
         };
         let properties = node["properties"].clone();
         let properties = evaluate::value(&self.home, &self.stage, &viewpoint, properties).await?;
-        Ok(shapes::node(&self.stage, node, properties))
+        let instances = self.stage.instances(&self.home).await?;
+        let belongs = shapes::Belongs::of_stage(&self.stage);
+        Ok(shapes::node(&belongs, node, &instances, properties))
     }
 
     async fn node_instance(&self, ask: AskNodeInstance) -> Result<Value, Unanswered> {
@@ -113,12 +133,16 @@ impl Answers {
         Ok(shapes::node_instance(&instance))
     }
 
-    /// Returns a node instance of the operation's own deployment.
+    /// Returns a node instance that is in reach.
     pub(crate) async fn stored(&self, id: &str) -> Result<NodeInstance, Unanswered> {
         let tenant = self.stage.scene.tenant.clone();
         let found = self.home.store.node_instance(tenant, id.to_owned()).await;
         match found {
-            Ok(instance) if instance.deployment_id == self.stage.scene.deployment => Ok(instance),
+            Ok(instance)
+                if self.reach.reaches(&self.stage.scene.deployment, &instance.deployment_id) =>
+            {
+                Ok(instance)
+            }
             Ok(_) | Err(waggoner_store::Error::Missing(_)) => {
                 Err(Unanswered::not_found("NodeInstance", id))
             }
@@ -145,7 +169,6 @@ impl Answers {
                 Some(parsed)
             }
         };
-        self.stored(&node_instance_id).await?;
         let update = InstanceUpdate {
             tenant: self.stage.scene.tenant.clone(),
             id: node_instance_id,
@@ -156,6 +179,16 @@ impl Answers {
             state: state.and(None),
             system_properties: None,
         };
+        self.change(asked, update).await
+    }
+
+    /// Changes a node instance that is in reach.
+    pub(crate) async fn change(
+        &self,
+        asked: Option<Asked>,
+        update: InstanceUpdate,
+    ) -> Result<Value, Unanswered> {
+        self.stored(&update.id).await?;
         let store = &self.home.store;
         let Some(asked) = asked else {
             return judged(store.update_node_instance(update).await.as_ref());
@@ -169,80 +202,6 @@ impl Answers {
         let payload = serde_json::from_str(&ask.payload_json)
             .map_err(|error| Unanswered::invalid(&format!("the payload is no JSON: {error}")))?;
         evaluate::value(&self.home, &self.stage, &self.viewpoint, payload).await
-    }
-
-    async fn rest(&self, asked: Option<Asked>, request: RestRequest) -> Value {
-        let (status, body) = match rest::answer(self, asked, request).await {
-            Ok(body) => (200, body),
-            Err(unanswered) => {
-                let Unanswered { status, error_code, message, .. } = unanswered;
-                let body = json!({
-                    "message": message,
-                    "error_code": error_code,
-                    "server_traceback": null,
-                });
-                (status, body)
-            }
-        };
-        json!({ "status": status, "body": body })
-    }
-
-    /// Sends all pieces of a resource but the last, and returns that.
-    async fn resource(
-        &self,
-        ask: AskResource,
-        question_id: u64,
-        down: &mpsc::Sender<OperateRequest>,
-    ) -> Result<FileChunk, Unanswered> {
-        let AskResource { path, directory } = ask;
-        let missing = || Unanswered::not_found("resource", &path);
-        let files = blueprints::files(&self.home, self.stage.blueprint.digest).await;
-        let files = files.map_err(|refusal| Unanswered {
-            reason: "UNAVAILABLE",
-            status: 500,
-            error_code: "internal_server_error",
-            message: refusal.message,
-        })?;
-        // Script paths are relative to the main file's own directory.
-        let base = camino::Utf8Path::new(&self.stage.blueprint.main_file).parent();
-        let base = base.map_or_else(|| files.clone(), |base| files.join(base));
-        let wanted = path.trim_start_matches('/');
-        let found = [base, files]
-            .into_iter()
-            .filter_map(|folder| beneath(&folder, wanted))
-            .find(|path| if directory { path.is_dir() } else { path.is_file() })
-            .ok_or_else(missing)?;
-        let io = |error: std::io::Error| Unanswered::broken(&error);
-        let mut file = if directory {
-            let packed = tokio::task::spawn_blocking(move || {
-                let mut file = camino_tempfile::tempfile()?;
-                pack_tree(&found, "", &mut file).map_err(std::io::Error::other)?;
-                std::io::Seek::rewind(&mut file)?;
-                Ok(file)
-            });
-            let packed = packed.await.map_err(std::io::Error::other).and_then(|packed| packed);
-            tokio::fs::File::from_std(packed.map_err(io)?)
-        } else {
-            tokio::fs::File::open(found).await.map_err(io)?
-        };
-        loop {
-            let mut data = vec![0; MAX_CHUNK];
-            let mut length = 0;
-            // Full pieces only, so that a short one is the last.
-            while length < data.len() {
-                match file.read(&mut data[length..]).await.map_err(io)? {
-                    0 => break,
-                    read => length += read,
-                }
-            }
-            data.truncate(length);
-            let last = length < MAX_CHUNK;
-            let chunk = FileChunk { data, last, directory };
-            if last {
-                return Ok(chunk);
-            }
-            drop(down.send(said(question_id, Outcome::Chunk(chunk))).await);
-        }
     }
 }
 
@@ -262,60 +221,4 @@ fn judged(result: Result<&NodeInstance, &UpdateError>) -> Result<Value, Unanswer
 fn said(question_id: u64, outcome: Outcome) -> OperateRequest {
     let answer = Answer { question_id, outcome: Some(outcome) };
     OperateRequest { message: Some(Down::Answer(answer)) }
-}
-
-// === impl Unanswered ===
-
-impl Unanswered {
-    pub(crate) fn not_found(kind: &str, id: &str) -> Self {
-        Self {
-            reason: "NOT_FOUND",
-            status: 404,
-            error_code: "not_found_error",
-            message: format!("Requested `{kind}` with ID `{id}` was not found"),
-        }
-    }
-
-    pub(crate) fn invalid(message: &str) -> Self {
-        Self {
-            reason: "INVALID",
-            status: 400,
-            error_code: "bad_parameters_error",
-            message: message.to_owned(),
-        }
-    }
-
-    pub(crate) fn failed(error: &waggoner_store::Error) -> Self {
-        match error {
-            waggoner_store::Error::Missing(thing) => Self {
-                reason: "NOT_FOUND",
-                status: 404,
-                error_code: "not_found_error",
-                message: format!("there is no {thing}"),
-            },
-            waggoner_store::Error::Exists(thing) => Self {
-                reason: "INVALID",
-                status: 409,
-                error_code: "conflict_error",
-                message: format!("the {thing} exists already"),
-            },
-            error => Self::broken(error),
-        }
-    }
-
-    fn broken(error: &dyn std::error::Error) -> Self {
-        Self {
-            reason: "UNAVAILABLE",
-            status: 500,
-            error_code: "internal_server_error",
-            message: Chain(error).to_string(),
-        }
-    }
-}
-
-impl From<Unanswered> for Refusal {
-    fn from(unanswered: Unanswered) -> Self {
-        let Unanswered { reason, status, error_code, message } = unanswered;
-        Self { reason: reason.to_owned(), message, status, error_code: error_code.to_owned() }
-    }
 }

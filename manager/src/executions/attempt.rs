@@ -22,7 +22,6 @@ use crate::{
         answers::Answers,
         built_in,
         conversation::{Attempt, Speaker, Teller, converse, resume, unsent},
-        evaluate::Viewpoint,
         outcome::heard,
         prepare::{Ready, attempt_id, prepare},
     },
@@ -58,11 +57,7 @@ async fn outcome(
     cancel: &CancellationToken,
 ) -> Outcome {
     let failed = |error| Outcome { result: Err(error), exit: None };
-    let answers = Answers {
-        home: Arc::clone(home),
-        stage: Arc::clone(stage),
-        viewpoint: Viewpoint::of(dispatch),
-    };
+    let answers = Answers::of(home, stage, dispatch);
     if built_in::has(&dispatch.operation.plugin) {
         drop(teller.started().await);
         let result = built_in::run(home, stage, dispatch, &answers).await;

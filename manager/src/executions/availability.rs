@@ -42,6 +42,17 @@ pub(super) fn check(stage: &Stage, instances: &[NodeInstance]) -> Result<(), Ref
     Ok(())
 }
 
+/// Says whether rules let a workflow be started on a deployment as it is.
+pub(super) fn is_available(rules: &Value, plan: &Value, instances: &[NodeInstance]) -> bool {
+    let active = words(&rules["node_instances_active"]);
+    let types = words(&rules["node_types_required"]);
+    let hierarchies = plan["nodes"].as_array().into_iter().flatten();
+    let mut known = hierarchies.flat_map(|node| words(&node["type_hierarchy"]));
+    rules["available"] != Value::Bool(false)
+        && (active.is_empty() || active.contains(&activity(instances)))
+        && (types.is_empty() || known.any(|known| types.contains(&known)))
+}
+
 fn activity(instances: &[NodeInstance]) -> &'static str {
     let gone = |state| matches!(state, InstanceState::Uninitialized | InstanceState::Deleted);
     if count(instances, gone) == instances.len() {

@@ -107,6 +107,27 @@ pub(crate) async fn value(
     }
 }
 
+/// Evaluates the functions in a value as another deployment of the tenant sees it.
+pub(crate) async fn value_of(
+    home: &Home,
+    tenant: TenantName,
+    id: DeploymentId,
+    viewpoint: &Viewpoint,
+    value: Value,
+) -> Result<Value, Unanswered> {
+    if !may_have_functions(&value) {
+        return Ok(value);
+    }
+    let deployment = Deployment::load(&home.store, tenant, id, 0).await?;
+    let scope = viewpoint.scope();
+    let evaluated = spawn_blocking(move || evaluate(value, &scope, "value", &deployment)).await;
+    match evaluated {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(refusal)) => Err(unanswered(&refusal)),
+        Err(error) => Err(Unanswered::invalid(&error.to_string())),
+    }
+}
+
 /// Evaluates a deployment's outputs and its capabilities.
 pub(crate) async fn outputs(
     home: &Home,

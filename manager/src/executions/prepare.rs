@@ -9,6 +9,7 @@ use waggoner_engine::Dispatch;
 use waggoner_proto::agent::v1::{
     Environment, PythonOperation, ScriptOperation, Start, script_operation, start::Implementation,
 };
+use waggoner_store::instance::NodeInstance;
 use waggoner_types::{
     AgentName, AttemptId, Chain, Digest, Host, OperationError, OperationId,
     plan::{Executor, Plugin},
@@ -85,7 +86,7 @@ pub(crate) fn attempt_id(operation: OperationId) -> AttemptId {
 }
 
 /// Says whether a central agent runs the operation.
-fn is_central(dispatch: &Dispatch) -> bool {
+pub(crate) fn is_central(dispatch: &Dispatch) -> bool {
     match (dispatch.executor, &dispatch.host) {
         (Executor::CentralDeploymentAgent, _) | (Executor::Auto, None) => true,
         (Executor::HostAgent | Executor::Auto, _) => false,
@@ -117,7 +118,6 @@ async fn execution_env(
     Ok(env.map(|(name, value)| (name.clone(), text(value))).collect())
 }
 
-/// Finds the agent that runs the operation, and its link.
 /// Waits until an agent that may run the operation takes new ones.
 ///
 /// Who drains an agent knows that what is for it waits, for as long as that takes.
@@ -138,14 +138,15 @@ pub(crate) async fn undrained(
     Ok(())
 }
 
+/// Finds the agent that runs the operation, and its link.
 async fn link(
     home: &Home,
     stage: &Stage,
     dispatch: &Dispatch,
 ) -> Result<Arc<Link>, OperationError> {
     let tenant = &stage.scene.tenant;
-    if is_central(dispatch) {
     undrained(home, stage, dispatch).await?;
+    if is_central(dispatch) {
         let link = home.fleet.wait_for(|fleet| fleet.central(tenant), PATIENCE).await;
         return link.ok_or_else(|| {
             OperationError::recoverable(format!(
@@ -183,19 +184,23 @@ pub(crate) async fn host_agent(
     let instance = home.store.node_instance(stage.scene.tenant.clone(), host.to_owned()).await;
     let instance =
         instance.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
-    let told = instance
-        .runtime_properties
-        .get("cloudify_agent")
-        .and_then(|agent| agent["name"].as_str().or_else(|| agent["queue"].as_str()));
-    let properties = stage.node(&instance.node_id).map(|node| &node.properties);
-    let declared = properties.and_then(|properties| {
-        ["agent_config", "cloudify_agent"].iter().find_map(|key| {
-            let config = properties.get(*key)?;
-            config["service_name"].as_str().or_else(|| config["name"].as_str())
-        })
-    });
-    let name = told.or(declared).filter(|name| !name.is_empty()).unwrap_or(host);
+    let nothing = Value::Null;
+    let properties =
+        stage.node_json(&instance.node_id).map_or(&nothing, |node| &node["properties"]);
+    let name = named_agent(&instance, properties);
     name.parse().map_err(|why| OperationError::non_recoverable(format!("{why}")))
+}
+
+/// Returns the name that a host's runtime properties give its agent, else its node's properties,
+/// else the id of the host itself.
+pub(crate) fn named_agent<'n>(host: &'n NodeInstance, properties: &'n Value) -> &'n str {
+    let told = host.runtime_properties.get("cloudify_agent");
+    let told = told.and_then(|agent| agent["name"].as_str().or_else(|| agent["queue"].as_str()));
+    let declared = ["agent_config", "cloudify_agent"].iter().find_map(|key| {
+        let config = properties.get(*key)?;
+        config["service_name"].as_str().or_else(|| config["name"].as_str())
+    });
+    told.or(declared).filter(|name| !name.is_empty()).unwrap_or(&host.id)
 }
 
 /// Returns the operation's inputs with their functions evaluated.

@@ -1,14 +1,45 @@
-//! Things as Cloudify's REST API v3.1 shows them.
+//! Nodes and node instances as Cloudify's REST API v3.1 shows them.
 
 use serde_json::{Map, Value, json};
-use waggoner_store::instance::NodeInstance;
-use waggoner_types::{TenantName, plan};
+use waggoner_store::{deployment::Deployment, instance::NodeInstance};
+use waggoner_types::{
+    BlueprintId, DeploymentId, TenantName,
+    plan::{self, InstanceState},
+};
 
-use crate::executions::Stage;
+use crate::executions::{Stage, rest::reply::owned};
+
+/// What a node belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Belongs {
+    tenant: TenantName,
+    deployment: DeploymentId,
+    blueprint: BlueprintId,
+}
+
+// === impl Belongs ===
+
+impl Belongs {
+    pub(crate) fn of(deployment: &Deployment) -> Self {
+        Self {
+            tenant: deployment.tenant.clone(),
+            deployment: deployment.id.clone(),
+            blueprint: deployment.blueprint_id.clone(),
+        }
+    }
+
+    pub(crate) fn of_stage(stage: &Stage) -> Self {
+        Self {
+            tenant: stage.scene.tenant.clone(),
+            deployment: stage.scene.deployment.clone(),
+            blueprint: stage.scene.blueprint.clone(),
+        }
+    }
+}
 
 /// A node instance (`rest/resources_v1/nodes.py`).
 pub(crate) fn node_instance(instance: &NodeInstance) -> Value {
-    json!({
+    let shown = json!({
         "id": instance.id,
         "node_id": instance.node_id,
         "deployment_id": instance.deployment_id.as_str(),
@@ -16,18 +47,17 @@ pub(crate) fn node_instance(instance: &NodeInstance) -> Value {
         "index": instance.index,
         "state": instance.state.as_str(),
         "version": instance.version,
+        "runtime_properties_p": null,
         "runtime_properties": instance.runtime_properties,
         "system_properties": instance.system_properties,
+        "relationships_p": null,
         "relationships": instance.relationships,
+        "scaling_groups_p": null,
         "scaling_groups": instance.scaling_groups,
-        "tenant_name": instance.tenant.as_str(),
-        "created_by": "admin",
-        "visibility": "tenant",
-        "resource_availability": "tenant",
-        "private_resource": false,
         "has_configuration_drift": false,
         "is_status_check_ok": false,
-    })
+    });
+    owned(&instance.tenant, shown)
 }
 
 /// A node instance as the engine has it.
@@ -44,39 +74,69 @@ pub(crate) fn plan_instance(instance: &NodeInstance) -> plan::NodeInstance {
     }
 }
 
-/// A node (`rest/resources_v3/nodes.py`) with the given properties.
-pub(crate) fn node(stage: &Stage, node: &Value, properties: Value) -> Value {
-    let mut shown: Map<String, Value> = node.as_object().cloned().unwrap_or_default();
+/// A node of a plan with the given properties (`rest/resources_v3/nodes.py`). `instances` are all
+/// of its deployment.
+pub(crate) fn node(
+    belongs: &Belongs,
+    node: &Value,
+    instances: &[NodeInstance],
+    properties: Value,
+) -> Value {
+    let own = instances.iter().filter(|instance| node["id"] == instance.node_id);
+    let actual = own.clone().count();
+    let started = own.filter(|instance| instance.state == InstanceState::Started).count();
+    let mut shown = json!({
+        "id": node["id"],
+        "type": node["type"],
+        "host_id": node["host_id"],
+        "drifted_instances": 0,
+        "unavailable_instances": actual - started,
+        "actual_number_of_instances": actual,
+        "blueprint_id": belongs.blueprint.as_str(),
+        "deployment_id": belongs.deployment.as_str(),
+        "deployment_display_name": belongs.deployment.as_str(),
+    });
+    // The columns that Cloudify keeps pickled show themselves so.
+    for (name, value) in [
+        ("plugins", node["plugins"].clone()),
+        ("plugins_to_install", node["plugins_to_install"].clone()),
+        ("properties", properties),
+        ("relationships", relationships(&node["relationships"])),
+        ("operations", node["operations"].clone()),
+        ("type_hierarchy", node["type_hierarchy"].clone()),
+    ] {
+        shown[name] = value;
+        shown[format!("{name}_p")] = Value::Null;
+    }
     let scalable = &node["capabilities"]["scalable"]["properties"];
     for (name, from, otherwise) in [
         ("number_of_instances", "current_instances", 1),
         ("planned_number_of_instances", "planned_instances", 1),
+        ("actual_planned_number_of_instances", "planned_instances", 1),
         ("deploy_number_of_instances", "default_instances", 1),
         ("min_number_of_instances", "min_instances", 0),
         ("max_number_of_instances", "max_instances", -1),
     ] {
-        let number = scalable[from].as_i64().unwrap_or(otherwise);
-        shown.insert(name.to_owned(), number.into());
+        shown[name] = scalable[from].as_i64().unwrap_or(otherwise).into();
     }
-    shown.insert("properties".to_owned(), properties);
-    shown.insert("blueprint_id".to_owned(), stage.scene.blueprint.as_str().into());
-    shown.insert("deployment_id".to_owned(), stage.scene.deployment.as_str().into());
-    shown.insert("tenant_name".to_owned(), stage.scene.tenant.as_str().into());
-    shown.insert("created_by".to_owned(), "admin".into());
-    shown.insert("visibility".to_owned(), "tenant".into());
-    Value::Object(shown)
+    owned(&belongs.tenant, shown)
 }
 
-/// A list as every list of the API is shown.
-pub(crate) fn list(items: &[Value]) -> Value {
-    let total = items.len();
-    json!({
-        "items": items,
-        "metadata": {
-            "pagination": { "total": total, "size": 1000, "offset": 0 },
-            "filtered": null,
-        },
-    })
+/// A node's relationships, without the interfaces that their operations are made of.
+fn relationships(planned: &Value) -> Value {
+    let names = [
+        "target_id",
+        "type",
+        "type_hierarchy",
+        "properties",
+        "source_operations",
+        "target_operations",
+    ];
+    let shown = planned.as_array().into_iter().flatten().map(|relationship| {
+        let fields = names.map(|name| (name.to_owned(), relationship[name].clone()));
+        Value::Object(Map::from_iter(fields))
+    });
+    shown.collect()
 }
 
 /// A tenant.

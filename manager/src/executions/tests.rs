@@ -34,6 +34,7 @@ use super::{
     actor::Actor,
     restore,
     start::{Draft, draft},
+    update::{UpdateAsked, propose},
 };
 use crate::{
     Config, Manager,
@@ -44,6 +45,7 @@ use crate::{
 
 mod host;
 mod refusals;
+mod rest;
 mod waits;
 
 /// Ten instances: a network, three hosts with two applications each that are connected to it.
@@ -141,6 +143,39 @@ async fn scaling_that_fails_is_taken_back_wherever_the_manager_is_killed() {
     assert!(steps > 5, "{steps} steps are few");
 }
 
+#[tokio::test]
+async fn an_update_ends_the_same_wherever_the_manager_is_killed() {
+    let disk = Disk::installed().await;
+    disk.takes("after", &changed()).await;
+    let host = Host::with(Memory::new(goes_well));
+    let home = disk.manager(&host).await;
+    let asked = UpdateAsked {
+        tenant: tenant(),
+        deployment: deployment(),
+        blueprint: Some("after".parse().unwrap()),
+        inputs: Map::new(),
+        reinstall: Vec::new(),
+        parameters: Map::new(),
+        force: false,
+        preview: false,
+    };
+    let (execution, draft) = propose(&home, asked).await.unwrap().draft(&home).await.unwrap();
+    let id = execution.id;
+    let actor = stored_as(&home, execution, draft).await.unwrap();
+    let steps = killed_at_every_step_of(&disk, home, host, (id, actor)).await;
+    assert!(steps > 30, "{steps} steps are few");
+}
+
+/// The blueprint with a node that comes, one that goes, a relationship to what comes and one that
+/// goes, and a node that is reinstalled.
+fn changed() -> String {
+    let text = BLUEPRINT.replace("  net: {type: counted}\n", "  lan: {type: counted}\n");
+    let text = text.replace("target: net", "target: lan");
+    let stop = "        stop: p.stop\n";
+    assert!(text.contains(stop) && text.contains("target: lan"));
+    text.replace(stop, "        stop: {implementation: p.stop, inputs: {how: {default: well}}}\n")
+}
+
 /// Every third operation fails at its first attempt.
 fn fails_once(dispatch: &Dispatch) -> Option<&'static str> {
     (dispatch.retry_number == 0 && dispatch.task.0.is_multiple_of(3)).then_some("not yet")
@@ -174,7 +209,17 @@ async fn killed_at_every_step(
         parameters: parameters.as_object().cloned().unwrap(),
         ..Asked::new(tenant(), deployment(), workflow)
     };
-    let (id, mut actor) = stored(&home, &asked).await.unwrap();
+    let begun = stored(&home, &asked).await.unwrap();
+    killed_at_every_step_of(disk, home, host, begun).await
+}
+
+/// The same, for an execution that is stored and not begun.
+async fn killed_at_every_step_of(
+    disk: &Disk,
+    home: Arc<Home>,
+    host: Host,
+    (id, mut actor): (ExecutionId, Actor),
+) -> usize {
     let mut points = vec![(disk.copy(), host.memory())];
     // One at a time: what shares a turn is a matter of chance.
     let mut events = VecDeque::from([Event::Started]);
@@ -204,7 +249,7 @@ async fn killed_at_every_step(
         restore(&home).await.unwrap();
         home.tasks.join().await;
         let after = end(&home, id, &host).await;
-        assert_eq!(after, undisturbed, "{workflow}, killed at step {step} of {steps}");
+        assert_eq!(after, undisturbed, "killed at step {step} of {steps}");
     }
     steps
 }
@@ -212,16 +257,18 @@ async fn killed_at_every_step(
 /// Stores an execution, as a start does, and returns its actor before its first turn.
 async fn stored(home: &Arc<Home>, asked: &Asked) -> Result<(ExecutionId, Actor), Refused> {
     let id = ExecutionId(uuid::Uuid::now_v7());
-    let Draft { stage, engine, kept, reshape } = draft(home, asked, id).await?;
-    let new = waggoner_store::execution::NewExecution {
-        execution: asked.execution(id, ExecutionStatus::Pending),
-        settings: kept.to_json(),
-        reshape,
-    };
+    let draft = draft(home, asked, id).await?;
+    let actor = stored_as(home, asked.execution(id, ExecutionStatus::Pending), draft).await?;
+    Ok((id, actor))
+}
+
+async fn stored_as(home: &Arc<Home>, execution: Execution, draft: Draft) -> Result<Actor, Refused> {
+    let Draft { stage, engine, kept, reshape } = draft;
+    let new =
+        waggoner_store::execution::NewExecution { execution, settings: kept.to_json(), reshape };
     let execution: Execution = home.store.create_execution(new).await.map_err(refused)?;
     let none = std::collections::HashSet::new();
-    let actor = Actor::new(home, stage, engine, kept.endings(), execution.priority, none);
-    Ok((id, actor))
+    Ok(Actor::new(home, stage, engine, kept.endings(), execution.priority, none))
 }
 
 async fn end(home: &Home, id: ExecutionId, host: &Host) -> End {
@@ -250,22 +297,16 @@ async fn end(home: &Home, id: ExecutionId, host: &Host) -> End {
 // === impl Disk ===
 
 impl Disk {
+    /// A manager's data, nothing yet.
+    fn empty() -> Self {
+        Self { folder: folder() }
+    }
+
     /// A manager's data, with a deployment.
     async fn new() -> Self {
-        let disk = Self { folder: folder() };
+        let disk = Self::empty();
         let home = disk.manager(&Host::with(Memory::new(goes_well))).await;
-        let text = Blueprint { text: BLUEPRINT, location: "blueprint.yaml" };
-        let plan = parse(text, &NoImports, &Options::default()).unwrap().0;
-        let blueprint = blueprint::Blueprint {
-            tenant: tenant(),
-            id: "b".parse().unwrap(),
-            description: String::new(),
-            main_file: "blueprint.yaml".to_owned(),
-            digest: Digest([0; 32]),
-            created_at: Timestamp::now(),
-            plugins: Vec::new(),
-        };
-        home.store.create_blueprint(blueprint, plan).await.unwrap();
+        disk.takes("b", BLUEPRINT).await;
         let (id, of) = (deployment(), "b".parse().unwrap());
         let new = deployments::plan(&home, Attempt::Create, tenant(), id, of, Map::new()).await;
         home.store.create_deployment(new.unwrap()).await.unwrap();
@@ -281,6 +322,23 @@ impl Disk {
         home.tasks.join().await;
         drop(home);
         disk
+    }
+
+    /// Puts a blueprint on it.
+    async fn takes(&self, id: &str, text: &str) {
+        let home = self.manager(&Host::with(Memory::new(goes_well))).await;
+        let text = Blueprint { text, location: "blueprint.yaml" };
+        let plan = parse(text, &NoImports, &Options::default()).unwrap().0;
+        let blueprint = blueprint::Blueprint {
+            tenant: tenant(),
+            id: id.parse().unwrap(),
+            description: String::new(),
+            main_file: "blueprint.yaml".to_owned(),
+            digest: Digest([0; 32]),
+            created_at: Timestamp::now(),
+            plugins: Vec::new(),
+        };
+        home.store.create_blueprint(blueprint, plan).await.unwrap();
     }
 
     fn data(&self) -> Utf8PathBuf {

@@ -3,12 +3,7 @@
 use serde_json::{Value, json};
 use waggoner_store::{Store, verdict::Asked};
 
-use crate::executions::answers::Unanswered;
-
-/// The words that an answer to an effect may have as reason and error code.
-const REASONS: [&str; 4] = ["NOT_FOUND", "VERSION_CONFLICT", "INVALID", "UNAVAILABLE"];
-const ERROR_CODES: [&str; 4] =
-    ["not_found_error", "conflict_error", "bad_parameters_error", "internal_server_error"];
+use crate::executions::answers::{ERROR_CODES, REASONS, Unanswered};
 
 /// Lets an effect be done that may be repeated where its verdict was not stored any more: one that
 /// leaves the same each time. What has a verdict is not done again.
@@ -50,15 +45,15 @@ pub(crate) fn heard(kept: &Value) -> Result<Value, Unanswered> {
         return Ok(value.clone());
     }
     let refused = &kept["refused"];
-    let word = |known: [&'static str; 4], field: &str| {
+    let word = |known: &[&'static str], field: &str, otherwise: &'static str| {
         let said = refused[field].as_str();
-        known.into_iter().find(|known| said == Some(known)).unwrap_or(known[3])
+        known.iter().copied().find(|known| said == Some(known)).unwrap_or(otherwise)
     };
     let status = refused["status"].as_u64().and_then(|status| status.try_into().ok());
     Err(Unanswered {
-        reason: word(REASONS, "reason"),
+        reason: word(&REASONS, "reason", "UNAVAILABLE"),
         status: status.unwrap_or(500),
-        error_code: word(ERROR_CODES, "error_code"),
+        error_code: word(&ERROR_CODES, "error_code", ERROR_CODES[0]),
         message: refused["message"].as_str().unwrap_or_default().to_owned(),
     })
 }

@@ -1,0 +1,174 @@
+//! Lists as stock clients ask for them: filters, order, pages, fields
+//! (`rest/rest_decorators.py` of cloudify-manager).
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value, json};
+use waggoner_store::{Page, PageRequest};
+
+use crate::executions::{
+    answers::Unanswered,
+    rest::{
+        reply::{Answered, Reply},
+        request::Query,
+    },
+};
+
+/// How many items a page has where nobody says.
+const PAGE: usize = 1000;
+
+/// How many things are read for one list at the most.
+const MOST: usize = 10_000;
+
+/// The largest page of the store.
+const STORE_PAGE: u32 = 500;
+
+/// Answers with those of the items that the query means.
+pub(super) fn list(query: &Query, items: Vec<Value>) -> Answered {
+    let (items, pagination) = paged(query, items)?;
+    Reply::ok(json!({
+        "items": items,
+        "metadata": { "pagination": pagination, "filtered": null },
+    }))
+}
+
+/// Chooses, orders and cuts; returns the page, and where it is in the whole.
+pub(super) fn paged(
+    query: &Query,
+    mut items: Vec<Value>,
+) -> Result<(Vec<Value>, Value), Unanswered> {
+    items.retain(|item| is_wanted(query, item));
+    if let Some(wanted) = query.get("_search").map(|text| text.to_lowercase()) {
+        let names = ["id", "name", "display_name", "key", "package_name", "title"];
+        let text = |item: &Value, name| item[name].as_str().unwrap_or_default().to_lowercase();
+        items.retain(|item| names.into_iter().any(|name| text(item, name).contains(&wanted)));
+    }
+    for order in query.all("_sort").collect::<Vec<_>>().into_iter().rev() {
+        let (name, is_descending) = match order.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (order.trim_start_matches('+'), false),
+        };
+        require_field(name, &items, "bad_parameters_error")?;
+        items.sort_by(|one, other| {
+            let order = compared(&one[name], &other[name]);
+            if is_descending { order.reverse() } else { order }
+        });
+    }
+    let total = items.len();
+    let offset = query.number("_offset").unwrap_or(0);
+    let size = query.number("_size").unwrap_or(PAGE);
+    let taken = if query.is("_get_all_results") { total } else { size };
+    let page = items.into_iter().skip(offset).take(taken);
+    let page = page.map(|item| included(query, item)).collect::<Result<_, _>>()?;
+    Ok((page, json!({ "total": total, "size": size, "offset": offset })))
+}
+
+/// Leaves the fields that `_include` names, if it is there.
+pub(super) fn included(query: &Query, item: Value) -> Result<Value, Unanswered> {
+    let Some(names) = query.get("_include") else { return Ok(item) };
+    let mut left = Map::new();
+    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        require_field(name, std::slice::from_ref(&item), "no_such_include_field_error")?;
+        left.insert(name.to_owned(), item[name].clone());
+    }
+    Ok(Value::Object(left))
+}
+
+/// Reads all pages of a list of the store, up to a bound.
+pub(super) async fn all<T, F>(page: impl Fn(PageRequest) -> F) -> Result<Vec<T>, Unanswered>
+where
+    F: Future<Output = Result<Page<T>, waggoner_store::Error>>,
+{
+    let (mut items, mut token) = (Vec::new(), String::new());
+    loop {
+        let Page { items: more, next } = page(PageRequest::new(STORE_PAGE, token)).await?;
+        items.extend(more);
+        match next {
+            Some(next) if items.len() < MOST => token = next,
+            _ => return Ok(items),
+        }
+    }
+}
+
+/// Says whether an item has what the query asks of its fields: of each one of the values that are
+/// named. What is no field asks nothing.
+fn is_wanted(query: &Query, item: &Value) -> bool {
+    query.fields().filter(|name| item.get(*name).is_some()).all(|name| {
+        let mut values = query.all(name);
+        values.any(|value| is(&item[name], value))
+    })
+}
+
+fn is(field: &Value, wanted: &str) -> bool {
+    match field {
+        Value::String(text) => text == wanted,
+        Value::Bool(flag) => wanted.eq_ignore_ascii_case(&flag.to_string()),
+        Value::Array(items) => items.iter().any(|item| is(item, wanted)),
+        Value::Null => wanted.is_empty(),
+        Value::Number(_) | Value::Object(_) => {
+            let text = field.to_string();
+            text == wanted
+        }
+    }
+}
+
+fn require_field(name: &str, items: &[Value], code: &'static str) -> Result<(), Unanswered> {
+    match items.first() {
+        Some(item) if item.get(name).is_none() => {
+            Err(Unanswered::refused(code, format!("there is no field `{name}` here")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn compared(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        (Value::Number(one), Value::Number(other)) => {
+            one.as_f64().partial_cmp(&other.as_f64()).unwrap_or(Ordering::Equal)
+        }
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Less,
+        (_, Value::Null) => Ordering::Greater,
+        _ => one.to_string().cmp(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(query: &str) -> Result<Vec<String>, &'static str> {
+        let items = [("a", 3, true), ("b", 1, false), ("c", 2, true), ("d", 2, false)];
+        let items = items.map(|(id, size, is_on)| json!({ "id": id, "size": size, "on": is_on }));
+        let listed = paged(&Query::parse(query), items.into());
+        let (items, _) = listed.map_err(|unanswered| unanswered.error_code)?;
+        Ok(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect())
+    }
+
+    #[test]
+    fn a_list_is_chosen_ordered_and_cut_as_stock_clients_ask() {
+        for (query, wanted) in [
+            ("", Ok(vec!["a", "b", "c", "d"])),
+            ("_all_tenants=False&_get_data=False", Ok(vec!["a", "b", "c", "d"])),
+            ("id=a&id=c", Ok(vec!["a", "c"])),
+            ("on=True", Ok(vec!["a", "c"])),
+            ("on=true&size=2", Ok(vec!["c"])),
+            ("no_field=1", Ok(vec!["a", "b", "c", "d"])),
+            ("_sort=size&_sort=-id", Ok(vec!["b", "d", "c", "a"])),
+            ("_sort=-size", Ok(vec!["a", "c", "d", "b"])),
+            ("_offset=1&_size=2", Ok(vec!["b", "c"])),
+            ("_size=1&_get_all_results=True", Ok(vec!["a", "b", "c", "d"])),
+            ("_search=B", Ok(vec!["b"])),
+            ("_include=id", Ok(vec!["a", "b", "c", "d"])),
+            ("_include=id,none", Err("no_such_include_field_error")),
+            ("_sort=none", Err("bad_parameters_error")),
+        ] {
+            let wanted = wanted.map(|ids| ids.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(ids(query), wanted, "{query}");
+        }
+        let (_, whole) = paged(&Query::parse("_size=1&on=True"), vec![json!({"on": true}); 3])
+            .expect("it is a good query");
+        assert_eq!(whole, json!({ "total": 3, "size": 1, "offset": 0 }));
+    }
+}

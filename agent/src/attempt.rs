@@ -14,7 +14,7 @@ use waggoner_attempt::{
     agent::{Half, Held, Input, Next, Output, Talk, WINDOW},
 };
 use waggoner_proto::agent::v1::question::Ask;
-use waggoner_supervisor::{Exited, Process, Refusal, Refused, Spawn, Written};
+use waggoner_supervisor::{Exited, Kept, Process, Refusal, Refused, Spawn, Written};
 use waggoner_types::{AttemptId, Body, Exit, Outcome, Record};
 
 use crate::{
@@ -22,6 +22,10 @@ use crate::{
     journal::Journal,
     questions::{Questions, Replies},
 };
+
+mod loss;
+
+use self::loss::Loss;
 
 /// An attempt that the agent knows. It outlives the conversations about it, and the daemon.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ pub(crate) struct Attempt {
     opening: watch::Sender<Opening>,
     cancel: watch::Sender<Option<Cancel>>,
     exited: watch::Sender<Option<Exited>>,
+    loss: Mutex<Loss>,
     before: Before,
 }
 
@@ -118,6 +123,7 @@ impl Attempt {
             opening: watch::Sender::new(opening),
             cancel: watch::Sender::new(None),
             exited: watch::Sender::new(None),
+            loss: Mutex::default(),
             before,
         }
     }
@@ -186,15 +192,27 @@ impl Attempt {
 
     // The records.
 
-    /// Appends a record, once for each key.
+    /// Appends a record, once for each key. Where there is no room for it, a later one says so.
     pub(crate) async fn append(&self, body: Body, key: Key) {
-        let appended = self.journal.append(self.id, &record(body), key).await;
+        self.tell_loss(false).await;
+        let appended = self.journal.append(self.id, &record(body), Kept::Log, key).await;
         match appended {
             Ok(Written { sequence, .. }) => self.grow(sequence, false),
             Err(Refused { refusal: Refusal::Ended, .. }) => {
                 // A straggler of the plugin's, after the end of its attempt.
             }
+            Err(Refused { refusal: Refusal::OverQuota, .. }) => self.loss().add(1),
             Err(refused) => warn!(attempt = %self.id, %refused, "a record is not kept"),
+        }
+    }
+
+    /// Tells of the records that were not kept, if it is time to.
+    async fn tell_loss(&self, is_end: bool) {
+        let Some(count) = self.loss().take(is_end) else { return };
+        let body = record(loss::told(count));
+        match self.journal.append(self.id, &body, Kept::Durable, Key::fresh()).await {
+            Ok(Written { sequence, .. }) => self.grow(sequence, false),
+            Err(_) => self.loss().add(count),
         }
     }
 
@@ -203,6 +221,7 @@ impl Attempt {
         if self.is_ended() {
             return;
         }
+        self.tell_loss(true).await;
         match self.journal.end(self.id, &record(Body::Outcome(outcome))).await {
             Ok(Written { sequence, .. }) => self.grow(sequence, true),
             Err(refused) => warn!(attempt = %self.id, %refused, "the outcome is not kept"),
@@ -323,6 +342,10 @@ impl Attempt {
         let mut orders = self.cancel.subscribe();
         let order = orders.wait_for(|order| order.as_ref().is_some_and(&wanted)).await;
         order.ok().and_then(|order| order.clone()).expect("the attempt holds the sender")
+    }
+
+    fn loss(&self) -> MutexGuard<'_, Loss> {
+        self.loss.lock().expect("nothing panics while it counts")
     }
 
     fn half(&self) -> MutexGuard<'_, Half> {

@@ -72,7 +72,8 @@ pub fn called() -> Option<ExitCode> {
 fn run(args: &[String]) -> Result<Printed, Printed> {
     // A script runner of Cloudify's own, inside an operation, has a `ctx` of its own. The agent's
     // has a path in its URL, and a socket that is nearer.
-    let socket = std::env::var("WAGGONER_SOCKET").ok().map(|path| format!("unix:{path}"));
+    let socket = std::env::var("WAGGONER_SOCKET").ok().filter(|path| !path.is_empty());
+    let socket = socket.map(|path| format!("unix:{path}"));
     let proxy = std::env::var("CTX_SOCKET_URL")
         .ok()
         .filter(|url| !url.is_empty() && (socket.is_none() || !has_path(url)));

@@ -163,13 +163,14 @@ impl Journal {
         &self,
         id: AttemptId,
         record: &pb::Record,
+        kept: Kept,
         key: Key,
     ) -> Result<Written, Refused> {
         let record = waggoner_wire::payload(record);
         let key = Some(*key.as_bytes());
         self.insist(|supervisor| {
             let record = record.clone();
-            async move { supervisor.append(id, record, Kept::Log, key).await }
+            async move { supervisor.append(id, record, kept, key).await }
         })
         .await
     }

@@ -254,3 +254,45 @@ async fn no_secret_of_the_daemons_environment_reaches_an_operation() {
     assert!(names.contains(&"WAGGONER_SOCKET") && names.contains(&"LOCAL_REST_CERT_FILE"));
     assert!(!names.iter().any(|name| name.starts_with("CARGO") || name.starts_with("NEXTEST")));
 }
+
+#[tokio::test]
+async fn a_script_may_speak_to_the_ctx_proxy_itself_and_a_stranger_may_not() {
+    let (site, environment) = super::python::stock_site().await;
+    let python = super::python::interpreter_of(&site, &environment).await;
+    let source = r#"
+        port=${CTX_SOCKET_URL#http://localhost:}; port=${port%%/*}
+        client() { $PYTHON -m cloudify.proxy.client "$@"; }
+        client logger info "port $(client node properties port)"
+        client instance runtime_properties a.b '@[1]'
+        client -j instance runtime_properties; echo
+        bash -c ". $(dirname $PYTHON)/ctx-sh; ctx logger info by-ctx-sh"
+        curl --silent --data '{"args": ["node", "id"]}' $CTX_SOCKET_URL; echo
+        curl --silent --write-out '%{http_code}\n' --data '{"args": ["node", "id"]}' http://localhost:$port/
+        curl --silent --write-out '%{http_code}\n' --data '{"args": ["node", "id"]}' http://localhost:$port/0123
+        WAGGONER_SOCKET= ctx logger info by-tcp
+        echo "url $CTX_SOCKET_URL"
+        client returns well
+    "#;
+    let process = json!({"env": {"PYTHON": python}});
+    let mut client = site.link().await;
+    let story = Talk::start(&mut client, script(source, &process)).await.unwrap();
+    let story = story.finish(manager).await;
+    assert_eq!(story.outcome().result, Ok(json!("well")), "{:?}", story.logs());
+    let logs = story.logs();
+    for line in [
+        "port 8080",
+        r#"<out> {"old": [1], "a": {"b": [1]}}"#,
+        "by-ctx-sh",
+        r#"<out> {"type":"result","payload":"web"}"#,
+        "by-tcp",
+    ] {
+        assert!(logs.iter().any(|log| log == line), "{line} is not in {logs:?}");
+    }
+    assert_eq!(logs.iter().filter(|log| log.ends_with("404")).count(), 2, "{logs:?}");
+    // The operation is over.
+    let url = logs.iter().find_map(|log| log.strip_prefix("<out> url ")).unwrap();
+    let mut curl = tokio::process::Command::new("curl");
+    curl.args(["--silent", "--data", r#"{"args": ["node", "id"]}"#, url]);
+    let answer = String::from_utf8(curl.output().await.unwrap().stdout).unwrap();
+    assert_eq!(answer, "no operation that runs is known here\n");
+}

@@ -146,9 +146,9 @@ async fn scaling_that_fails_is_taken_back_wherever_the_manager_is_killed() {
 #[tokio::test]
 async fn an_update_ends_the_same_wherever_the_manager_is_killed() {
     let disk = Disk::installed().await;
-    disk.takes("after", &changed()).await;
     let host = Host::with(Memory::new(goes_well));
     let home = disk.manager(&host).await;
+    upload(&home, "after", &changed()).await;
     let asked = UpdateAsked {
         tenant: tenant(),
         deployment: deployment(),
@@ -306,7 +306,7 @@ impl Disk {
     async fn new() -> Self {
         let disk = Self::empty();
         let home = disk.manager(&Host::with(Memory::new(goes_well))).await;
-        disk.takes("b", BLUEPRINT).await;
+        upload(&home, "b", BLUEPRINT).await;
         let (id, of) = (deployment(), "b".parse().unwrap());
         let new = deployments::plan(&home, Attempt::Create, tenant(), id, of, Map::new()).await;
         home.store.create_deployment(new.unwrap()).await.unwrap();
@@ -322,23 +322,6 @@ impl Disk {
         home.tasks.join().await;
         drop(home);
         disk
-    }
-
-    /// Puts a blueprint on it.
-    async fn takes(&self, id: &str, text: &str) {
-        let home = self.manager(&Host::with(Memory::new(goes_well))).await;
-        let text = Blueprint { text, location: "blueprint.yaml" };
-        let plan = parse(text, &NoImports, &Options::default()).unwrap().0;
-        let blueprint = blueprint::Blueprint {
-            tenant: tenant(),
-            id: id.parse().unwrap(),
-            description: String::new(),
-            main_file: "blueprint.yaml".to_owned(),
-            digest: Digest([0; 32]),
-            created_at: Timestamp::now(),
-            plugins: Vec::new(),
-        };
-        home.store.create_blueprint(blueprint, plan).await.unwrap();
     }
 
     fn data(&self) -> Utf8PathBuf {
@@ -370,6 +353,21 @@ impl Disk {
         copy_folder(&self.data(), &copy.data());
         copy
     }
+}
+
+async fn upload(home: &Home, id: &str, text: &str) {
+    let text = Blueprint { text, location: "blueprint.yaml" };
+    let plan = parse(text, &NoImports, &Options::default()).unwrap().0;
+    let blueprint = blueprint::Blueprint {
+        tenant: tenant(),
+        id: id.parse().unwrap(),
+        description: String::new(),
+        main_file: "blueprint.yaml".to_owned(),
+        digest: Digest([0; 32]),
+        created_at: Timestamp::now(),
+        plugins: Vec::new(),
+    };
+    home.store.create_blueprint(blueprint, plan).await.unwrap();
 }
 
 /// A temporary directory; in memory where that is possible, since each of thousands of commits

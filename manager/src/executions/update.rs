@@ -59,8 +59,32 @@ pub(crate) struct Updated {
     pub(crate) update: Update,
 }
 
+/// An update that is worked out, and of which nothing is done.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    asked: Asked,
+    stage: Stage,
+    instances: Vec<NodeInstance>,
+    new: NewDeployment,
+    difference: Difference,
+    update: Update,
+}
+
 /// Updates a deployment.
 pub(crate) async fn update(home: &Arc<Home>, asked: UpdateAsked) -> Result<Updated, Refused> {
+    let preview = asked.preview;
+    let proposal = propose(home, asked).await?;
+    let update = proposal.update.clone();
+    if preview {
+        return Ok(Updated { execution: None, update });
+    }
+    let (execution, draft) = proposal.draft(home).await?;
+    let execution = store_and_run(home, execution, draft).await?;
+    Ok(Updated { execution: Some(execution), update })
+}
+
+/// Works out what an update would change.
+pub(super) async fn propose(home: &Home, asked: UpdateAsked) -> Result<Proposal, Refused> {
     let id = ExecutionId(Uuid::now_v7());
     let of_workflow = Asked {
         parameters: asked.parameters.clone(),
@@ -81,17 +105,64 @@ pub(crate) async fn update(home: &Arc<Home>, asked: UpdateAsked) -> Result<Updat
         Refused::new(Reason::WorkflowUnavailable, why)
     })?;
     let update = worked_out(&stage, &instances, &new.plan, &difference, &asked)?;
-    if asked.preview {
-        return Ok(Updated { execution: None, update });
+    Ok(Proposal { asked: of_workflow, stage, instances, new, difference, update })
+}
+
+// === impl Proposal ===
+
+impl Proposal {
+    /// Returns the execution that carries it out, and its beginning.
+    pub(super) async fn draft(self, home: &Home) -> Result<(Execution, Draft), Refused> {
+        let Self { asked, stage: old, instances, new, difference, update } = self;
+        let execution = Execution {
+            parameters: Value::Object(asked.parameters.clone()),
+            ..Execution::new(
+                old.scene.execution,
+                asked.tenant.clone(),
+                asked.deployment.clone(),
+                "update",
+                Timestamp::now(),
+            )
+        };
+        let is_there = instances
+            .iter()
+            .any(|one| !matches!(one.state, InstanceState::Uninitialized | InstanceState::Deleted));
+        let union = compare::union(&new.plan, &old.plan_json);
+        let plan: Plan = serde_json::from_value(union.clone()).map_err(|error| {
+            Refused::new(Reason::Internal, format!("failed to read the updated plan: {error}"))
+        })?;
+        let blueprint = home.store.blueprint(asked.tenant.clone(), new.blueprint_id.clone()).await;
+        let blueprint = blueprint.map_err(refused)?;
+        let mut made = modify::make(&old, instances, &difference);
+        let becomes = |plan: Value| NewPlan {
+            blueprint_id: new.blueprint_id.clone(),
+            inputs: new.inputs.clone(),
+            workflows: new.workflows.clone(),
+            plan,
+        };
+        // What was begun is never taken back, but gone on from.
+        made.begin.is_open = false;
+        made.begin.plan = Some(becomes(union.clone()));
+        made.finish.plan = Some(becomes(new.plan.clone()));
+        let stage = Stage {
+            scene: super::context::Scene { blueprint: blueprint.id.clone(), ..old.scene },
+            plan: Arc::new(plan),
+            plan_json: Arc::new(union),
+            inputs: new.inputs,
+            blueprint,
+        };
+        let mut start: Start = asked.start(home, &made.instances);
+        start.instances = made.instances.iter().map(shapes::plan_instance).collect();
+        start.update = Some(update);
+        // Where nothing is installed, what comes is not installed either.
+        if !is_there {
+            start.parameters.insert("skip_install".to_owned(), Value::Bool(true));
+        }
+        let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;
+        let kept = Kept { start, force: asked.force, finish: Some(made.finish), roll_back: None };
+        let draft = Draft { stage, engine, kept, reshape: Some(made.begin) };
+        Ok((execution, draft))
     }
-    let draft = draft(home, stage, instances, new, &difference, &of_workflow, &update).await?;
-    let (tenant, deployment) = (asked.tenant, asked.deployment);
-    let execution = Execution {
-        parameters: Value::Object(asked.parameters),
-        ..Execution::new(id, tenant, deployment, "update", Timestamp::now())
-    };
-    let execution = store_and_run(home, execution, draft).await?;
-    Ok(Updated { execution: Some(execution), update })
 }
 
 /// The plan of what the deployment is to be, with as many instances of each node as it has.
@@ -177,52 +248,4 @@ fn worked_out(
         changed: changed.iter().map(|one| one.id.clone()).collect(),
         reinstall: reinstall.into_iter().collect(),
     })
-}
-
-async fn draft(
-    home: &Home,
-    old: Stage,
-    instances: Vec<NodeInstance>,
-    new: NewDeployment,
-    difference: &Difference,
-    asked: &Asked,
-    update: &Update,
-) -> Result<Draft, Refused> {
-    let is_there = instances
-        .iter()
-        .any(|one| !matches!(one.state, InstanceState::Uninitialized | InstanceState::Deleted));
-    let union = compare::union(&new.plan, &old.plan_json);
-    let plan: Plan = serde_json::from_value(union.clone()).map_err(|error| {
-        Refused::new(Reason::Internal, format!("failed to read the updated plan: {error}"))
-    })?;
-    let blueprint = home.store.blueprint(asked.tenant.clone(), new.blueprint_id.clone()).await;
-    let blueprint = blueprint.map_err(refused)?;
-    let mut made = modify::make(&old, instances, difference);
-    let becomes = |plan: Value| NewPlan {
-        blueprint_id: new.blueprint_id.clone(),
-        inputs: new.inputs.clone(),
-        workflows: new.workflows.clone(),
-        plan,
-    };
-    // What was begun is never taken back, but gone on from.
-    made.begin.is_open = false;
-    made.begin.plan = Some(becomes(union.clone()));
-    made.finish.plan = Some(becomes(new.plan.clone()));
-    let stage = Stage {
-        scene: super::context::Scene { blueprint: blueprint.id.clone(), ..old.scene },
-        plan: Arc::new(plan),
-        plan_json: Arc::new(union),
-        inputs: new.inputs,
-        blueprint,
-    };
-    let mut start: Start = asked.start(home, &made.instances);
-    start.instances = made.instances.iter().map(shapes::plan_instance).collect();
-    start.update = Some(update.clone());
-    // Where nothing is installed, what comes is not installed either.
-    if !is_there {
-        start.parameters.insert("skip_install".to_owned(), Value::Bool(true));
-    }
-    let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;
-    let kept = Kept { start, force: asked.force, finish: Some(made.finish), roll_back: None };
-    Ok(Draft { stage, engine, kept, reshape: Some(made.begin) })
 }

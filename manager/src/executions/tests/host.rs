@@ -52,9 +52,9 @@ impl Memory {
         let side = dispatch.relationship.as_ref().map(|of| {
             format!(" {}->{} {}", of.source_instance, of.target_instance, of.side.as_str())
         });
-        let Dispatch { instance, operation_name, retry_number, .. } = dispatch;
-        let name =
-            format!("{instance} {operation_name}#{retry_number}{}", side.unwrap_or_default());
+        let Dispatch { instance, operation_name, retry_number, task, .. } = dispatch;
+        let side = side.unwrap_or_default();
+        let name = format!("{instance} {operation_name}{side}, task {} #{retry_number}", task.0);
         *self.runs.entry(name).or_default() += 1;
         let outcome = (self.conduct)(dispatch);
         self.ended.insert(id, outcome);

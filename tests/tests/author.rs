@@ -103,7 +103,7 @@ fn an_operation_runs_without_a_manager_and_leaves_nothing_running() {
 
     let (code, failed) = author.json(&["third_time", "--retries=1", "--state=state.json"]);
     assert_eq!((code, &failed["status"]), (75, &json!("recoverable")), "{failed:#}");
-    assert_eq!(failed["error"]["message"], "not yet");
+    assert!(failed["error"]["message"].as_str().unwrap().starts_with("not yet"), "{failed:#}");
     assert_eq!(failed["runtime_properties"], json!({"tries": 2}));
 
     let (code, connected) = author.json(&["connect", "--target-properties=port=80"]);

@@ -15,6 +15,7 @@ use crate::{
     start::{Operation, Start},
 };
 
+mod host;
 mod language;
 mod oversee;
 mod place;

@@ -179,6 +179,10 @@ fn environment(
         ("AGENT_LOG_DIR", directory.to_string()),
         ("AGENT_WORK_DIR", work.to_string()),
         ("CFY_EXEC_TEMP", temporary.clone()),
+        // The same twice: what plugins keep for their deployment is not synchronized.
+        ("CFY_RESOURCES_ROOT", work.to_string()),
+        ("MANAGER_FILE_SERVER_ROOT", work.to_string()),
+        ("CFY_PLUGINS_ROOT", work.to_string()),
         ("TMPDIR", temporary),
         ("LOCAL_REST_CERT_FILE", house.facade.ca_file().to_string()),
         ("MANAGER_FILE_SERVER_SCHEME", "https".to_owned()),

@@ -17,7 +17,7 @@ use crate::{
     environments::{Waiting, held, install},
     house::House,
     operation::{
-        cancelled, failed, interrupted, not_started,
+        cancelled, failed, host, interrupted, not_started,
         oversee::{Ended, attend, oversee},
         place::{PATH, Place},
     },
@@ -122,6 +122,7 @@ async fn describe(
     let directory = place.dispatch();
     let input = dispatch::input_json(&Value::Object(start.context.clone()), &task.inputs);
     fs::write(directory.join(dispatch::INPUT), input.to_string()).await?;
+    host::furnish(house, environment, start);
     let runtime = house.environments.runtime()?;
     let mut env = place.env();
     let own = |name: &str, default: &str| env.get(name).map_or(default, String::as_str).to_owned();

@@ -216,3 +216,26 @@ async fn what_an_environment_lacks_is_one_clear_sentence() {
     assert!(story.error().message.contains("upload a wagon of `cloudify-common`"));
     assert_eq!(story.error().kind, ErrorKind::NonRecoverable);
 }
+
+#[tokio::test]
+async fn a_plugin_finds_itself_and_its_deployments_directory() {
+    let (site, environment) = stock_site().await;
+    let mut start = script("", &json!({}));
+    let mut context: serde_json::Value = serde_json::from_str(&start.context_json).unwrap();
+    context["plugin"] =
+        json!({"name": "stock", "package_name": "stock-plugin", "package_version": "1.0"});
+    start.context_json = context.to_string();
+    start.implementation = Some(start::Implementation::Python(pb::PythonOperation {
+        task_name: "stock_plugin.errors.folders".to_owned(),
+        environment: Some(environment.clone()),
+    }));
+    let story = run(&site, start).await;
+    let found = story.outcome().result.clone().unwrap();
+    let path = |at: usize| Utf8PathBuf::from(found[at].as_str().unwrap());
+    let interpreter = interpreter_of(&site, &environment).await;
+    let prefix = interpreter.parent().unwrap().parent().unwrap();
+    assert_eq!(path(0).canonicalize_utf8().unwrap(), prefix.canonicalize_utf8().unwrap());
+    let work = site.house.state.work();
+    assert!(path(1).starts_with(&work) && path(1).is_dir(), "{found}");
+    assert_eq!(path(2), work.join("deployments/default_tenant/dep"));
+}

@@ -263,3 +263,9 @@ def workdir(ctx, **_):
     with open(os.path.join(ctx.plugin.workdir, 'file'), 'w') as file:
         file.write('x')
     return ctx.plugin.workdir.startswith(os.environ['AGENT_WORK_DIR'])
+
+
+def folders(ctx, **_):
+    """Where a plugin finds itself, and what outlives its operations. Not compared: for the stock
+    dispatcher nothing is installed here."""
+    return [ctx.plugin.prefix, ctx.plugin.workdir, ctx.local_deployment_workdir()]

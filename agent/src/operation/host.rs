@@ -1,0 +1,158 @@
+//! What stock plugins expect to find on the host: where plugins are installed, and the directory of
+//! their deployment.
+//!
+//! ```text
+//!  work/plugins/<tenant>/<package>/<version>               ─▶ environment   ctx.plugin.prefix
+//!  /opt/manager/resources/deployments/<tenant>/<deployment> ─▶ work/deployments/<tenant>/<deployment>
+//! ```
+//!
+//! The second is made only for plugins that bring Cloudify's SDK, which looks nowhere else
+//! (`cloudify_common_sdk/utils.py`), and only where the agent may; what is there already stays. A
+//! blueprint's directory is not there: the SDK downloads it then.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde_json::Value;
+use tracing::debug;
+use uuid::Uuid;
+use waggoner_python::Environment;
+
+use crate::{house::House, start::Start};
+
+/// Where a manager of Cloudify's keeps the directories of deployments.
+const DEPLOYMENTS: &str = "/opt/manager/resources/deployments";
+
+/// Makes what the operation's plugin looks for; what cannot be made is missing for it alone.
+pub(super) fn furnish(house: &House, environment: &Environment, start: &Start) {
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    let context = Value::Object(start.context.clone());
+    let tenant = text(&context["tenant"], "name");
+    let plugin = &context["plugin"];
+    let package = [text(plugin, "package_name"), text(plugin, "package_version")];
+    let deployment = text(&context, "deployment_id");
+    let work = house.state.work();
+    let made = own_plugin(&work, &environment.prefix, &tenant, &package).and_then(|()| {
+        if has_sdk(environment) {
+            deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), &tenant, &deployment)
+        } else {
+            Ok(())
+        }
+    });
+    if let Err(error) = made {
+        debug!(%error, "something that plugins look for on the host is missing");
+    }
+}
+
+/// Makes the environment the one that `ctx.plugin.prefix` finds (`cloudify.utils.plugin_prefix`),
+/// where `CFY_PLUGINS_ROOT` names `root`.
+fn own_plugin(
+    root: &Utf8Path,
+    environment: &Utf8Path,
+    tenant: &str,
+    [package, version]: &[String; 2],
+) -> io::Result<()> {
+    match below(&root.join("plugins"), &[tenant, package, version]) {
+        Some(place) => link(environment, &place, true),
+        // A plugin of Cloudify's own has no package.
+        None => Ok(()),
+    }
+}
+
+fn deployment_directory(
+    work: &Utf8Path,
+    deployments: &Utf8Path,
+    tenant: &str,
+    deployment: &str,
+) -> io::Result<()> {
+    let Some(own) = below(&work.join("deployments"), &[tenant, deployment]) else { return Ok(()) };
+    let Some(place) = below(deployments, &[tenant, deployment]) else { return Ok(()) };
+    fs::create_dir_all(&own)?;
+    link(&own, &place, false)
+}
+
+/// Links a place to a target. A link that leads to nothing is replaced, one that leads elsewhere as
+/// well if it is ours; a directory never is.
+fn link(target: &Utf8Path, place: &Utf8Path, is_ours: bool) -> io::Result<()> {
+    match fs::symlink_metadata(place) {
+        Ok(found) if !found.is_symlink() => return Ok(()),
+        Ok(_) => {
+            let leads_here = fs::read_link(place)? == target.as_std_path();
+            if leads_here || (place.exists() && !is_ours) {
+                return Ok(());
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = place.parent() {
+                fs::create_dir_all(parent)?;
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    // In one step: another operation may be about to look.
+    let next = place.with_extension(Uuid::new_v4().simple().to_string());
+    fs::os::unix::fs::symlink(target, &next)?;
+    fs::rename(next, place)
+}
+
+/// Returns a place below a directory, unless one of the names is none of a directory.
+fn below(directory: &Utf8Path, names: &[&str]) -> Option<Utf8PathBuf> {
+    let is_name = |name: &&str| !matches!(*name, "" | "." | "..") && !name.contains(['/', '\0']);
+    names.iter().all(is_name).then(|| directory.join(names.join("/")))
+}
+
+/// Says whether a plugin brings Cloudify's SDK.
+fn has_sdk(environment: &Environment) -> bool {
+    let library = environment.prefix.join("lib");
+    let versions = library.read_dir_utf8().into_iter().flatten().flatten();
+    let mut packages = versions.map(|entry| entry.path().join("site-packages"));
+    packages.any(|packages| packages.join("cloudify_common_sdk").is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use camino_tempfile::Utf8TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_deployment_has_a_directory_where_the_sdk_looks_for_it() {
+        let directory = Utf8TempDir::new().unwrap();
+        let [work, opt] = ["work", "opt"].map(|name| directory.path().join(name));
+        deployment_directory(&work, &opt, "tenant", "dep").unwrap();
+        fs::write(opt.join("tenant/dep/state"), "kept").unwrap();
+        deployment_directory(&work, &opt, "tenant", "dep").unwrap();
+        assert_eq!(fs::read_to_string(work.join("deployments/tenant/dep/state")).unwrap(), "kept");
+
+        fs::create_dir_all(opt.join("tenant/real")).unwrap();
+        deployment_directory(&work, &opt, "tenant", "real").unwrap();
+        assert!(!opt.join("tenant/real").is_symlink(), "a manager of Cloudify's is on this host");
+
+        fs::os::unix::fs::symlink(directory.path().join("gone"), opt.join("tenant/stale")).unwrap();
+        deployment_directory(&work, &opt, "tenant", "stale").unwrap();
+        assert!(opt.join("tenant/stale").is_dir(), "its agent is gone");
+
+        deployment_directory(&work, &opt, "..", "dep").unwrap();
+        deployment_directory(&work, &opt, "tenant", "").unwrap();
+        assert_eq!(directory.path().read_dir_utf8().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_plugin_is_found_in_its_newest_environment() {
+        let directory = Utf8TempDir::new().unwrap();
+        let root = directory.path().join("work");
+        let package = ["web-plugin".to_owned(), "1.0".to_owned()];
+        for name in ["old", "new"] {
+            let environment = directory.path().join(name);
+            fs::create_dir_all(&environment).unwrap();
+            own_plugin(&root, &environment, "tenant", &package).unwrap();
+            let found = root.join("plugins/tenant/web-plugin/1.0");
+            assert_eq!(
+                found.canonicalize_utf8().unwrap(),
+                environment.canonicalize_utf8().unwrap()
+            );
+        }
+        own_plugin(&root, directory.path(), "tenant", &[String::new(), String::new()]).unwrap();
+    }
+}

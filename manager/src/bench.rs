@@ -56,6 +56,7 @@ use crate::{
 };
 
 mod install;
+mod plugin;
 
 pub use self::install::Installer;
 
@@ -145,7 +146,8 @@ impl Dispatcher {
             created_at: now,
             plugins: Vec::new(),
         };
-        let node = plan::Node { id: NODE.to_owned(), ..plan::Node::default() };
+        let plugins = vec![plugin::plugin()];
+        let node = plan::Node { id: NODE.to_owned(), plugins, ..plan::Node::default() };
         let plan = serde_json::to_value(Plan { nodes: vec![node], ..Plan::default() })?;
         let deployment = NewDeployment {
             tenant: tenant(),
@@ -155,7 +157,7 @@ impl Dispatcher {
             inputs: json!({}),
             workflows: Vec::new(),
             plan: plan.clone(),
-            instances: Vec::new(),
+            instances: vec![plugin::node_instance()],
         };
         let asked = Asked::new(tenant(), deployment.id.clone(), NAME);
         let id = ExecutionId(Uuid::now_v7());
@@ -199,6 +201,17 @@ impl Bench {
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
         };
         let ready = self.ready(&dispatch, operation, program);
+        self.go(task, dispatch, operation, ready).await
+    }
+
+    /// Sends what is ready, and waits until its end is stored.
+    async fn go(
+        &self,
+        task: TaskNumber,
+        dispatch: Dispatch,
+        operation: OperationId,
+        ready: Ready,
+    ) -> Result<Outcome, BoxError> {
         self.step(task, TaskState::Sent, EventType::SendingTask, Some(operation)).await.await?;
 
         let (happenings, mut inbox) = mpsc::channel(2);
@@ -245,6 +258,10 @@ impl Bench {
             Ok(Some(attempt)) => {
                 converse(&home, attempt, &answers, &CancellationToken::new(), &teller).await
             }
+            Ok(None) => {
+                let why = "the agent of the benchmark is drained";
+                Outcome { result: Err(OperationError::non_recoverable(why)), exit: None }
+            }
             Err(error) => Outcome { result: Err(error), exit: None },
         };
         teller.ended(outcome).await;
@@ -253,10 +270,6 @@ impl Bench {
     fn ready(&self, dispatch: &Dispatch, operation: OperationId, run: ProgramOperation) -> Ready {
         let agent = self.agent.clone();
         let (scene, plugin) = (&self.stage.scene, plan::Plugin::default());
-            Ok(None) => {
-                let why = "the agent of the benchmark is drained";
-                Outcome { result: Err(OperationError::non_recoverable(why)), exit: None }
-            }
         let context = context(scene, dispatch, operation, &plugin, &agent.name, &Map::new());
         let start = Start {
             attempt_id: attempt_id(operation).to_string(),

@@ -28,11 +28,14 @@ const PAIRS: usize = 15;
 const ROWS: [(usize, usize); 2] = [(1, 100), (32, 800)];
 
 fn main() {
-    measure_on_a_site(async |bench, _| {
-        for (in_flight, count) in ROWS {
-            row(&bench, in_flight, count).await;
-        }
-    });
+    measure_on_a_site(
+        async |_| {},
+        async |bench, _| {
+            for (in_flight, count) in ROWS {
+                row(&bench, in_flight, count).await;
+            }
+        },
+    );
 }
 
 async fn row(bench: &Bench, in_flight: usize, count: usize) {

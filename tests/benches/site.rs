@@ -1,6 +1,6 @@
 //! A manager in this process, and an agent's process that runs what it is told.
 
-use std::process::Command;
+use std::{net::SocketAddr, process::Command};
 
 use camino::Utf8Path;
 use clap::Parser as _;
@@ -13,13 +13,34 @@ use waggoner_manager::{
 };
 use waggoner_testkit::{Daemon, program};
 
-/// Measures on a manager with an agent, which has a directory and whose data are on a disk, where a commit costs what it
-/// costs.
+/// Measures on a manager that was made ready and an agent, which has a directory and whose data are
+/// on a disk, where a commit costs what it costs.
 ///
 /// # Panics
 ///
 /// If one of them does not start, or does not end well.
-pub(crate) fn measure_on_a_site(measure: impl AsyncFnOnce(Bench, &Utf8Path)) {
+pub(crate) fn measure_on_a_site(
+    ready: impl AsyncFnOnce(&Dispatcher),
+    measure: impl AsyncFnOnce(Bench, &Utf8Path),
+) {
+    measure_by_a_way(
+        async |dispatcher| {
+            ready(dispatcher).await;
+            (dispatcher.address(), ())
+        },
+        async |bench, directory, ()| measure(bench, directory).await,
+    );
+}
+
+/// The same, where the agent reaches its manager by a way of its own.
+///
+/// # Panics
+///
+/// If one of them does not start, or does not end well.
+pub(crate) fn measure_by_a_way<W>(
+    ready: impl AsyncFnOnce(&Dispatcher) -> (SocketAddr, W),
+    measure: impl AsyncFnOnce(Bench, &Utf8Path, W),
+) {
     Runtime::new().expect("a runtime can be started").block_on(async {
         let folder = camino_tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
         let folder = folder.expect("cargo's folder is ours");
@@ -32,8 +53,9 @@ pub(crate) fn measure_on_a_site(measure: impl AsyncFnOnce(Bench, &Utf8Path)) {
             drop(stopped.await);
         };
         let measured = async {
-            let (bench, agent) = prepare(&dispatcher, folder.path()).await;
-            measure(bench, &folder.path().join("agent")).await;
+            let (address, way) = ready(&dispatcher).await;
+            let (bench, agent) = prepare(&dispatcher, folder.path(), address).await;
+            measure(bench, &folder.path().join("agent"), way).await;
             drop((agent, stop));
         };
         let (ran, ()) = tokio::join!(manager.run(shutdown), measured);
@@ -42,12 +64,16 @@ pub(crate) fn measure_on_a_site(measure: impl AsyncFnOnce(Bench, &Utf8Path)) {
 }
 
 /// Starts an agent, and makes what its operations need.
-async fn prepare(dispatcher: &Dispatcher, folder: &Utf8Path) -> (Bench, Daemon) {
+async fn prepare(
+    dispatcher: &Dispatcher,
+    folder: &Utf8Path,
+    manager: SocketAddr,
+) -> (Bench, Daemon) {
     let token = dispatcher.join_token().await.expect("a token can be made");
     let join = folder.join("token");
     fs::write(&join, token.expose_secret()).expect("the folder is ours");
     let mut command = Command::new(program("waggoner-agent"));
-    command.args(["--name", "bench", "--manager", &dispatcher.address().to_string()]).args([
+    command.args(["--name", "bench", "--manager", &manager.to_string()]).args([
         "--join",
         join.as_str(),
         "--state-dir",

@@ -22,11 +22,12 @@ struct Bench {
 }
 
 /// The benchmarks there are.
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     Bench { name: "dispatch", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "logs", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "install", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "installs", packages: &["waggoner-tests"] },
+    Bench { name: "python", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "turns", packages: &["waggoner-engine"] },
     Bench { name: "supervised", packages: &["waggoner-supervisor"] },
     Bench { name: "parse", packages: &["waggoner-blueprint"] },

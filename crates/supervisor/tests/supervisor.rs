@@ -12,3 +12,5 @@ mod output;
 mod room;
 #[path = "supervisor/site.rs"]
 mod site;
+#[path = "supervisor/warm.rs"]
+mod warm;

@@ -103,7 +103,7 @@ pub(crate) async fn restore(home: &Arc<Home>) -> Result<(), waggoner_store::Erro
 
 async fn go_on(home: &Arc<Home>, execution: &Execution) -> Result<(), Refused> {
     let kept = Kept::load(home, execution.id).await?;
-    let stage = Stage::load(home, &kept.asked(execution), execution.id).await?;
+    let stage = kept.stage(home, execution).await?;
     let plan = Arc::clone(&stage.plan);
     let cancelling = match execution.status {
         ExecutionStatus::Cancelling => Some(CancelMode::Cancel),

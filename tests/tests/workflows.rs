@@ -112,8 +112,15 @@ fn a_node_is_scaled_out_and_in_and_what_fails_is_taken_back() {
 fn an_update_brings_a_deployment_to_another_blueprint_and_back() {
     let site = installed();
     let wag = site.wag();
-    let more = "  cache: {type: counted, relationships: [{type: counted_to, target: db}]}\n";
+    let more = "  cache:
+    type: counted
+    relationships: [{type: counted_to, target: db}]
+    interfaces:
+      cloudify.interfaces.lifecycle: {delete: scripts/cache.sh}
+";
     let wider = blueprint(&site, "wider", more);
+    let (runs, ..) = files(&site);
+    site.file("wider/scripts/cache.sh", &format!("#!/bin/sh\necho swept >> {runs}\n"));
     wag.ok(&["blueprints", "upload", wider.as_str(), "-b", "wider"]);
     let update = ["deployments", "update", "d", "-b", "wider", "-i", "size=large"];
     let preview = wag.json(&[&update[..], &["--preview"]].concat());
@@ -130,6 +137,8 @@ fn an_update_brings_a_deployment_to_another_blueprint_and_back() {
 
     wag.ok(&["deployments", "update", "d", "-b", "d"]);
     assert_eq!(instances(&wag, "cache"), Vec::<String>::new());
+    let swept = fs::read_to_string(&runs).unwrap().lines().any(|line| line == "swept");
+    assert!(swept, "what goes is taken down by a script that only its own blueprint has");
     let said = wag.refused(3, &["deployments", "update", "d", "-i", "siz=1"]);
     assert_clear(&said, &["update deployment `d`", "no input `siz`"]);
 }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use waggoner_engine::Start;
 use waggoner_store::{execution::Execution, reshape::Reshape};
-use waggoner_types::ExecutionId;
+use waggoner_types::{BlueprintId, ExecutionId};
 use waggoner_wire::{Reason, Refused};
 
-use super::{Asked, start::When};
+use super::{Asked, Stage, start::When};
 use crate::{api::refused, home::Home};
 
 /// What is kept with an execution.
@@ -23,6 +23,9 @@ pub(crate) struct Kept {
     /// What its deployment becomes when what it began is taken back.
     #[serde(default)]
     pub(crate) roll_back: Option<Reshape>,
+    /// The blueprint that its deployment was of before: what goes is still made of its files.
+    #[serde(default)]
+    pub(crate) before: Option<BlueprintId>,
 }
 
 /// What an execution's deployment becomes at its end.
@@ -41,6 +44,19 @@ impl Kept {
             let why = format!("failed to read the settings of execution `{id}`: {error}");
             Refused::new(Reason::Internal, why)
         })
+    }
+
+    /// What the execution runs on now.
+    pub(crate) async fn stage(&self, home: &Home, execution: &Execution) -> Result<Stage, Refused> {
+        let mut stage = Stage::load(home, &self.asked(execution), execution.id).await?;
+        if let Some(before) = self.before.clone() {
+            let before = home.store.blueprint(execution.tenant.clone(), before).await;
+            stage.before = match before {
+                Err(waggoner_store::Error::Missing(_)) => None,
+                found => Some(found.map_err(refused)?),
+            };
+        }
+        Ok(stage)
     }
 
     /// What was asked for when the execution was created.

@@ -114,7 +114,7 @@ async fn drawn(home: &Home, execution: &Execution) -> Result<Vec<Task>, Refused>
     let (tenant, deployment) = (execution.tenant.clone(), execution.deployment_id.clone());
     let shape = home.store.deployment_shape(tenant, deployment).await.map_err(refused)?;
     let kept = Kept::load(home, execution.id).await?;
-    let stage = Stage::load(home, &kept.asked(execution), execution.id).await?;
+    let stage = kept.stage(home, execution).await?;
     let rows = rows(home, execution.id).await?;
     let engine = Engine::restore(stage.plan, &kept.start, rows);
     match engine {
@@ -169,7 +169,7 @@ async fn running(home: &Home, execution: Execution, sight: Sight) -> Result<Look
     let names: HashMap<TaskNumber, String> =
         explanation.lines.iter().map(|line| (line.task, name(line))).collect();
     let kept = Kept::load(home, execution.id).await?;
-    let stage = Stage::load(home, &kept.asked(&execution), execution.id).await?;
+    let stage = kept.stage(home, &execution).await?;
     let mut waits = Vec::new();
     for line in explanation.lines {
         let attempt = out.remove(&operation_id(execution.id, line.task.0, line.retry_number));

@@ -7,7 +7,7 @@ use waggoner_store::execution::Execution;
 use waggoner_types::{ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use super::{Stage, actor::Actor, ended_of, kept::Kept, not_accepted, rows, run};
+use super::{actor::Actor, ended_of, kept::Kept, not_accepted, rows, run};
 use crate::{api::refused, home::Home};
 
 /// Lets an execution that failed or was cancelled go on: what failed and what was not sent any
@@ -45,7 +45,7 @@ pub(crate) async fn resume(
         return refuse(Reason::WorkflowUnavailable, why);
     }
     let kept = Kept::load(home, id).await?;
-    let stage = Stage::load(home, &kept.asked(&execution), id).await?;
+    let stage = kept.stage(home, &execution).await?;
     let rows = rows(home, id).await?;
     let before = ended_of(&rows).collect();
     let engine = Engine::resume(Arc::clone(&stage.plan), &kept.start, rows, resume);

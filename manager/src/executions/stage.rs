@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     /// The deployment's inputs.
     pub(crate) inputs: Value,
     pub(crate) blueprint: Blueprint,
+    /// The one before, while an update runs: what goes is still made of its files.
+    pub(crate) before: Option<Blueprint>,
 }
 
 // === impl Stage ===
@@ -59,6 +61,7 @@ impl Stage {
             plan_json: Arc::new(plan_json),
             inputs: deployment.inputs,
             blueprint,
+            before: None,
         })
     }
 

@@ -172,7 +172,7 @@ async fn wait(
         Err(refusal) => return Err(not_accepted(refusal)),
     }
     start.instances.clear();
-    let kept = Kept { start, force: asked.force, finish: None, roll_back: None };
+    let kept = Kept { start, force: asked.force, finish: None, roll_back: None, before: None };
     let new = NewExecution::new(asked.execution(id, status), kept.to_json());
     home.store.create_execution(new).await.map_err(refused)
 }
@@ -196,7 +196,7 @@ pub(super) async fn draft(home: &Home, asked: &Asked, id: ExecutionId) -> Result
         reshape = Some(made.begin).filter(|_| !asked.dry_run);
     }
     let engine = Engine::start(plan(), &start).map_err(not_accepted)?;
-    let kept = Kept { start, force: asked.force, finish, roll_back };
+    let kept = Kept { start, force: asked.force, finish, roll_back, before: None };
     Ok(Draft { stage, engine, kept, reshape })
 }
 

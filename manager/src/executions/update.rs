@@ -150,6 +150,7 @@ impl Proposal {
             plan_json: Arc::new(union),
             inputs: new.inputs,
             blueprint,
+            before: Some(old.blueprint.clone()),
         };
         let mut start: Start = asked.start(home, &made.instances);
         start.instances = made.instances.iter().map(shapes::plan_instance).collect();
@@ -159,7 +160,13 @@ impl Proposal {
             start.parameters.insert("skip_install".to_owned(), Value::Bool(true));
         }
         let engine = Engine::start(Arc::clone(&stage.plan), &start).map_err(not_accepted)?;
-        let kept = Kept { start, force: asked.force, finish: Some(made.finish), roll_back: None };
+        let kept = Kept {
+            start,
+            force: asked.force,
+            finish: Some(made.finish),
+            roll_back: None,
+            before: Some(old.blueprint.id.clone()),
+        };
         let draft = Draft { stage, engine, kept, reshape: Some(made.begin) };
         Ok((execution, draft))
     }

@@ -5,10 +5,11 @@
 //!  /resources/blueprints/TENANT/ID/…    what was uploaded with the blueprint
 //!  /resources/plugins/ID/…              a wagon, a plugin.yaml
 //!  /resources/…                         what lies in the folder `resources` of the data directory
-//!  …                                    the first of: own deployment, own blueprint, that folder
+//!  …                                    the first of: own deployment, own blueprint, the one before an update,
+//!                                        that folder
 //! ```
 
-use std::io;
+use std::{io, iter};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -22,6 +23,7 @@ use waggoner_wagon::{Budget, unpack_tree};
 use crate::{
     catalog::{blueprints, imports::beneath},
     executions::{
+        Stage,
         answers::{Answers, Reach, Unanswered},
         rest::{
             reply::{Answered, Reply},
@@ -88,7 +90,9 @@ pub(crate) async fn find(
     }
     let own = deployment(answers, scene.deployment.as_str()).await?;
     let mut folders = vec![folder(&answers.home, &own)];
-    folders.extend(blueprint_folders(&answers.home, &answers.stage.blueprint).await?);
+    for blueprint in iter::once(&answers.stage.blueprint).chain(&answers.stage.before) {
+        folders.extend(blueprint_folders(&answers.home, blueprint).await?);
+    }
     folders.push(answers.home.data_dir.join("resources"));
     let wanted = path.trim_start_matches('/');
     let found = folders.iter().find_map(|folder| {
@@ -178,8 +182,8 @@ async fn deployment(answers: &Answers, id: &str) -> Result<Deployment, Unanswere
 async fn blueprint(answers: &Answers, id: &str) -> Result<Blueprint, Unanswered> {
     let missing = || Unanswered::not_found("Blueprint", id);
     let parsed: BlueprintId = id.parse().map_err(|_| missing())?;
-    let own = &answers.stage.blueprint;
-    if parsed == own.id {
+    let Stage { blueprint, before, .. } = &*answers.stage;
+    if let Some(own) = iter::once(blueprint).chain(before).find(|own| own.id == parsed) {
         return Ok(own.clone());
     }
     if answers.reach == Reach::Deployment {

@@ -97,6 +97,9 @@ fn condense(stderr: &str) -> String {
         .map(|line| line.trim_matches(decoration))
         .filter(|line| !line.is_empty())
         .collect();
+    if let Some(said) = of_build(&lines) {
+        return shorten(&said);
+    }
     // pip marks what matters, and what it repeats of a build begins with a mark; uv says little
     // else.
     let of_pip: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("ERROR:")).collect();
@@ -109,6 +112,28 @@ fn condense(stderr: &str) -> String {
         (None, None) => lines.join(" "),
     };
     shorten(said.trim())
+}
+
+/// What stopped a build, of all that pip repeats of it: the last error to the end, and before it
+/// what a compiler could not do without.
+fn of_build(lines: &[&str]) -> Option<String> {
+    let begin = lines.iter().position(|line| line.ends_with("lines of output]"))?;
+    let output = &lines[begin + 1..];
+    let end = output.iter().position(|line| *line == "[end of output]").unwrap_or(output.len());
+    let output = &output[..end];
+    let is_error = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        let is_python = name.ends_with("Error") || name.ends_with("Exception");
+        name == "error" || is_python && !name.contains(' ')
+    };
+    let last = output.iter().rposition(is_error)?;
+    let compiler = output[..last].iter().find(|line| line.contains("fatal error:"));
+    let said = output[last..].join(" ");
+    let said = said.trim_start_matches("error:").trim_start();
+    Some(match compiler {
+        Some(compiler) => format!("{compiler}: {said}"),
+        None => said.to_owned(),
+    })
 }
 
 /// Keeps the beginning, which says what failed, and the end, which says why.
@@ -146,6 +171,13 @@ mod tests {
         assert_eq!(
             condense(build),
             "subprocess-exited-with-error Building failed. [2 lines of output] no compiler"
+        );
+        let python = "  error: subprocess-exited-with-error\n  ╰─> [4 lines of output]\n      Traceback (most recent call last):\n        raise ValueError(text)\n      ValueError: invalid version\n      it is not PEP 440\n      [end of output]\n  note: not a problem with pip.\nerror: subprocess-exited-with-error\n";
+        assert_eq!(condense(python), "ValueError: invalid version it is not PEP 440");
+        let compiler = "  ╰─> [3 lines of output]\n      a.c:1:10: fatal error: Python.h: No such file\n      compilation terminated.\n      error: command 'gcc' failed\n      [end of output]\n";
+        assert_eq!(
+            condense(compiler),
+            "a.c:1:10: fatal error: Python.h: No such file: command 'gcc' failed"
         );
         let long = condense(&format!("first {}last", "long ".repeat(1000)));
         assert!(long.chars().count() <= WORDS + 3);

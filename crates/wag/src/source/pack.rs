@@ -31,8 +31,12 @@ pub(crate) async fn pack(
 ) -> Result<Packed, SourceError> {
     let cache = camino_tempfile::tempdir().map_err(SourceError::Keep)?;
     let (source, yamls) = match Utf8Path::new(source) {
-        directory if directory.is_dir() || source.contains('/') => {
-            (PackSource::Directory(directory), checked(directory)?)
+        directory if directory.is_dir() => (PackSource::Directory(directory), checked(directory)?),
+        // No requirement has one.
+        directory if source.contains('/') => {
+            let kind = std::io::ErrorKind::NotFound;
+            let source = std::io::Error::new(kind, "there is no such directory");
+            return Err(SourceError::Directory { directory: directory.to_owned(), source });
         }
         _ => (PackSource::Requirement(source), Vec::new()),
     };

@@ -18,8 +18,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use waggoner_ctx::{Ctx, InvalidContext, Reply};
 use waggoner_proto::agent::v1::{
-    AskNode, AskNodeInstance, EvaluateFunctions, Refusal, RestRequest, UpdateNodeInstance,
-    question::Ask,
+    AskNode, AskNodeInstance, EvaluateFunctions, Refusal, UpdateNodeInstance, question::Ask,
 };
 use waggoner_types::{Body, LogLevel};
 
@@ -27,7 +26,6 @@ use kept::Kept;
 
 use crate::{
     attempt::{Attempt, Slot},
-    questions::nonsense,
     start::Start,
 };
 
@@ -39,12 +37,14 @@ mod kept;
 mod proxy;
 mod render;
 mod resource;
+mod rest;
 mod socket;
 
 pub(crate) use self::{
     call::{CALL, Key},
     proxy::CtxProxy,
     resource::FetchError,
+    rest::RestAnswer,
     socket::{MOST, Socket},
 };
 
@@ -69,13 +69,6 @@ pub(crate) struct HostApi {
     kept: Mutex<Kept>,
     /// Whether the operation may be idle for so long only.
     is_watched: bool,
-}
-
-/// What Cloudify's REST API answered.
-#[derive(Clone, Debug)]
-pub(crate) struct RestAnswer {
-    pub(crate) status: u16,
-    pub(crate) body: Value,
 }
 
 /// How long the node instances that came with the start are as good as a fresh read.
@@ -128,6 +121,11 @@ impl HostApi {
         self.ask(Ask::Node(AskNode { node_id: id, instance_context: instance })).await
     }
 
+    /// Says whether a node, evaluated in the context of a node instance, is here already.
+    pub(crate) fn has_node(&self, id: &str, instance: &str) -> bool {
+        self.nodes.contains_key(id) && self.own_instances().any(|own| own == instance)
+    }
+
     /// Returns a node instance as the manager holds it: the first time as it came with the start, if
     /// that was just now.
     pub(crate) async fn node_instance(&self, id: String, evaluate: bool) -> Result<Value, Refusal> {
@@ -154,32 +152,6 @@ impl HostApi {
     /// Evaluates the intrinsic functions in a value.
     pub(crate) async fn evaluate(&self, payload_json: String) -> Result<Value, Refusal> {
         self.ask(Ask::EvaluateFunctions(EvaluateFunctions { payload_json })).await
-    }
-
-    /// Makes a request of Cloudify's REST API.
-    pub(crate) async fn rest(&self, request: RestRequest, key: Key) -> Result<RestAnswer, Refusal> {
-        let key = (request.method != "GET").then_some(key);
-        let mut answer = self.attempt.put(Ask::Rest(request), key).await.value().await?;
-        let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-        let status = status.ok_or_else(|| nonsense("it has no HTTP status"))?;
-        Ok(RestAnswer { status, body: answer["body"].take() })
-    }
-
-    /// Gets a value from Cloudify's REST API; what it refuses is a refusal.
-    async fn get(&self, path: String, query: String) -> Result<Value, Refusal> {
-        let (method, body_json) = ("GET".to_owned(), String::new());
-        let request = RestRequest { method, path, query, body_json, ..RestRequest::default() };
-        self.successful(request, Key::fresh()).await
-    }
-
-    async fn successful(&self, request: RestRequest, key: Key) -> Result<Value, Refusal> {
-        let RestAnswer { status, body } = self.rest(request, key).await?;
-        if (200..300).contains(&status) {
-            return Ok(body);
-        }
-        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
-        let (message, error_code) = (text("message"), text("error_code"));
-        Err(Refusal { reason: "INVALID".to_owned(), message, status: status.into(), error_code })
     }
 
     /// Adds a log line to the attempt's records, once.

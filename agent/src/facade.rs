@@ -36,9 +36,13 @@ use waggoner_task::Tasks;
 
 use crate::context::HostApi;
 
+mod body;
 mod certificate;
 mod events;
+mod files;
+mod hot;
 mod routes;
+mod say;
 
 use certificate::Certificate;
 

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod daemon;
+mod facade;
 mod host_api;
 mod processes;
 mod python;

@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, to_bytes},
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tonic::metadata::MetadataMap;
-use waggoner_proto::agent::v1::{Refusal, RestRequest};
-use waggoner_types::Chain;
+use waggoner_proto::agent::v1::RestRequest;
 
 use crate::{
-    context::{FetchError, HostApi, Key, MOST, RestAnswer},
-    facade::{Guests, events},
+    context::{HostApi, Key, MOST, RestAnswer},
+    facade::{
+        Guests, body, events, files, hot,
+        say::{answered, failure, refused},
+    },
 };
 
 /// Returns the routes: one, since the manager has them all.
 pub(super) fn router(guests: Guests) -> Router {
-    Router::new().fallback(answer).layer(DefaultBodyLimit::max(MOST)).with_state(guests)
+    Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(guests)
 }
 
 async fn answer(
@@ -29,63 +31,70 @@ async fn answer(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
-    let token = headers.get("Execution-Token").and_then(|token| token.to_str().ok());
-    let Some(api) = token.and_then(|token| guests.find(token)) else {
-        let message = "no operation that runs has this Execution-Token";
-        return failure(StatusCode::UNAUTHORIZED, message, "unauthorized_error");
+    let api = match admitted(&guests, &headers) {
+        Ok(api) => api,
+        Err(refusal) => return *refusal,
     };
     api.called().await;
-    if let Some(path) = uri.path().strip_prefix("/resources/") {
-        return resource(&api, &method, &decoded(path)).await;
+    let query = uri.query().unwrap_or_default();
+    if uri.path().starts_with("/resources/") && method == Method::GET {
+        return files::resource(&api, uri.path(), query).await;
     }
-    match rest_path(uri.path()) {
-        Some(path) => {
-            let key = Key::of(&MetadataMap::from_headers(headers));
-            rest(api, method, path, uri.query(), &body, key).await
-        }
-        None => failure(StatusCode::NOT_FOUND, "there is no such path", "not_found_error"),
-    }
-}
-
-async fn rest(
-    api: Arc<HostApi>,
-    method: Method,
-    path: &str,
-    query: Option<&str>,
-    body: &[u8],
-    key: Key,
-) -> Response {
-    let Ok(body_json) = String::from_utf8(body.to_vec()) else {
-        let message = "only JSON can be sent from inside an operation";
-        return failure(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            message,
-            "unsupported_content_type_error",
-        );
+    let Some(path) = rest_path(uri.path()) else {
+        return failure(StatusCode::NOT_FOUND, "there is no such path", "not_found_error");
     };
-    if method == Method::POST && path == "/events" {
-        return match serde_json::from_str(&body_json) {
-            Ok(body) => {
-                events::take(&api, &body, key).await;
-                answered(StatusCode::CREATED, &json!({}))
-            }
-            Err(error) => {
-                let message = format!("the body is not JSON: {error}");
-                failure(StatusCode::BAD_REQUEST, &message, "bad_parameters_error")
-            }
-        };
-    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let request = RestRequest {
         method: method.to_string(),
         path: path.to_owned(),
-        query: query.unwrap_or_default().to_owned(),
-        body_json,
+        query: query.to_owned(),
+        content_type: content_type.unwrap_or_default().to_owned(),
         ..RestRequest::default()
     };
+    let key = Key::of(&MetadataMap::from_headers(headers));
+    if method == Method::POST && path == "/events" {
+        return written(&api, body, key).await;
+    }
+    rest(&api, request, body, key).await
+}
+
+/// Finds the operation whose token is shown, in the words of Cloudify's `rest/security`.
+fn admitted(guests: &Guests, headers: &HeaderMap) -> Result<Arc<HostApi>, Box<Response>> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let token = text("Execution-Token").or_else(|| text("Authentication-Token"));
+    let api = token.and_then(|token| guests.find(token)).ok_or_else(|| {
+        let message = "User unauthorized: no operation that runs has this Execution-Token";
+        Box::new(failure(StatusCode::UNAUTHORIZED, message, "unauthorized_error"))
+    })?;
+    match text("Tenant") {
+        Some(tenant) if tenant != api.tenant() => {
+            let message =
+                format!("Authorization failed: the operation is of another tenant than `{tenant}`");
+            Err(Box::new(failure(StatusCode::FORBIDDEN, &message, "forbidden_error")))
+        }
+        _ => Ok(api),
+    }
+}
+
+async fn rest(api: &HostApi, request: RestRequest, body: Body, key: Key) -> Response {
+    let request = match body::take(api, body, request).await {
+        Ok(request) => request,
+        Err(answer) => return *answer,
+    };
+    let RestRequest { method, path, query, body_json, .. } = &request;
+    if let Some(known) = hot::answer(api, method, path, query, body_json).await {
+        return match known {
+            Ok(value) => answered(StatusCode::OK, &value),
+            Err(refusal) => refused(&refusal),
+        };
+    }
     match api.rest(request, key).await {
-        Ok(RestAnswer { status, body }) => {
+        Ok(RestAnswer { file: Some((path, name)), .. }) => {
+            files::attachment(api, &path, &name).await
+        }
+        Ok(RestAnswer { status, body, file: None }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             answered(status, &body)
         }
@@ -93,41 +102,31 @@ async fn rest(
     }
 }
 
-/// Answers with a file. A miss is a plain 404, which stock clients do not try again.
-async fn resource(api: &HostApi, method: &Method, path: &str) -> Response {
-    if method != Method::GET {
-        let message = "files of the manager can only be read from inside an operation";
-        return failure(StatusCode::METHOD_NOT_ALLOWED, message, "method_not_allowed_error");
-    }
-    match api.resource(own_path(api, path), false).await {
-        Ok(local) => match fs_err::tokio::read(&local).await {
-            Ok(bytes) => {
-                // It was brought for this answer alone.
-                drop(fs_err::tokio::remove_file(&local).await);
-                ([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
-            }
-            Err(error) => internal(&error.to_string()),
-        },
-        Err(FetchError::Refused(refusal)) => refused(&refusal),
-        Err(error @ FetchError::Disk(_)) => internal(&Chain(&error).to_string()),
-    }
-}
-
-/// Returns a path as the manager resolves it: the operation's own deployment and blueprint are meant
-/// where none is named.
-fn own_path<'a>(api: &HostApi, path: &'a str) -> &'a str {
-    let own = [("deployments", "deployment_id"), ("blueprints", "blueprint_id")];
-    let stripped = own.into_iter().find_map(|(folder, field)| {
-        let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
-        let rest = rest.strip_prefix(api.tenant())?.strip_prefix('/')?;
-        rest.strip_prefix(api.text(field))?.strip_prefix('/')
+/// Takes log lines and events: they are records once this is answered, and the manager gets them
+/// with all others.
+async fn written(api: &HostApi, body: Body, key: Key) -> Response {
+    let read = to_bytes(body, MOST).await.map_err(|error| error.to_string());
+    let read = read.and_then(|bytes| {
+        serde_json::from_slice::<Value>(&bytes).map_err(|error| error.to_string())
     });
-    stripped.unwrap_or(path)
+    match read {
+        Ok(body) => {
+            events::take(api, &body, key).await;
+            answered(StatusCode::CREATED, &Value::Null)
+        }
+        Err(error) => {
+            let message = format!("the body is not JSON: {error}");
+            failure(StatusCode::BAD_REQUEST, &message, "bad_parameters_error")
+        }
+    }
 }
 
 /// Returns the path below the API's version. `/api/version` has none
-/// (`cloudify_rest_client/manager.py`).
+/// (`cloudify_rest_client/manager.py`), and neither have files.
 fn rest_path(path: &str) -> Option<&str> {
+    if path.starts_with("/resources/") {
+        return Some(path);
+    }
     let path = path.strip_prefix("/api")?;
     if path == "/version" || path == "/status" {
         return Some(path);
@@ -135,45 +134,6 @@ fn rest_path(path: &str) -> Option<&str> {
     let versions = ["/v3.1", "/v3", "/v2.1", "/v2", "/v1"];
     let path = versions.iter().find_map(|version| path.strip_prefix(version))?;
     path.starts_with('/').then_some(path)
-}
-
-/// Undoes percent-encoding; what is none stays.
-fn decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        let byte =
-            code.filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn refused(refusal: &Refusal) -> Response {
-    let status =
-        u16::try_from(refusal.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    let status = status.filter(|status| !status.is_success() && !status.is_informational());
-    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    failure(status, &refusal.message, &refusal.error_code)
-}
-
-fn internal(message: &str) -> Response {
-    failure(StatusCode::INTERNAL_SERVER_ERROR, message, "internal_server_error")
-}
-
-/// An error as Cloudify's REST API says it.
-fn failure(status: StatusCode, message: &str, error_code: &str) -> Response {
-    let body = json!({ "message": message, "error_code": error_code, "server_traceback": null });
-    answered(status, &body)
-}
-
-fn answered(status: StatusCode, body: &Value) -> Response {
-    if body.is_null() || status == StatusCode::NO_CONTENT {
-        return status.into_response();
-    }
-    (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 #[cfg(test)]
@@ -185,14 +145,8 @@ mod tests {
         assert_eq!(rest_path("/api/v3.1/nodes"), Some("/nodes"));
         assert_eq!(rest_path("/api/v3/nodes"), Some("/nodes"));
         assert_eq!(rest_path("/api/version"), Some("/version"));
+        assert_eq!(rest_path("/resources/a/b"), Some("/resources/a/b"));
         assert_eq!(rest_path("/api/v3.10/nodes"), None);
         assert_eq!(rest_path("/nodes"), None);
-    }
-
-    #[test]
-    fn percent_signs_are_decoded_where_they_encode() {
-        assert_eq!(decoded("a%20b%2Fc"), "a b/c");
-        assert_eq!(decoded("100%"), "100%");
-        assert_eq!(decoded("%zz%4"), "%zz%4");
     }
 }

@@ -13,7 +13,7 @@ use waggoner_proto::{
 use waggoner_types::Body;
 
 use super::{
-    scripts::{manager, script},
+    scripts::script,
     site::{Site, Talk, refuse, value},
 };
 
@@ -119,44 +119,6 @@ async fn any_language_may_speak_grpc_on_the_socket() {
     );
     talk.cancel(true).await;
     talk.finish(refuse).await;
-}
-
-#[tokio::test]
-async fn stock_clients_find_the_rest_api_and_strangers_do_not() {
-    let source = r#"
-        url=https://$REST_HOST:$REST_PORT
-        call() { curl --silent --max-time 20 --cacert $LOCAL_REST_CERT_FILE "$@"; echo; }
-        token=$(curl --silent --unix-socket $WAGGONER_SOCKET --request POST \
-            http://localhost/waggoner.plugin.v1.ContextService/GetContext |
-            sed 's/.*execution_token\\":\\"\([0-9a-f]*\).*/\1/')
-        call $url/api/v3.1/executions/e
-        call --header "Execution-Token: none" $url/api/v3.1/executions/e
-        call --header "Execution-Token: $token" $url/api/v3.1/executions/e?_include=id
-        call --header "Execution-Token: $token" $url/api/version
-        call --header "Execution-Token: $token" $url/resources/deployments/default_tenant/dep/conf/nginx.conf
-        call --header "Execution-Token: $token" $url/resources/none --write-out '%{http_code}'
-        call --header "Execution-Token: $token" $url/api/v3.1/events --data \
-            '{"events": null, "logs": [{"level": "error", "logger": "l", "message": {"text": "by rest"}}]}'
-    "#;
-    let site = Site::new().await;
-    let mut client = site.link().await;
-    let start = script(source, &json!({}));
-    let story = Talk::start(&mut client, start).await.unwrap().finish(manager).await;
-    let logs = story.logs();
-    let refusals = logs.iter().filter(|line| line.contains("unauthorized_error")).count();
-    assert_eq!(refusals, 2, "{logs:?}");
-    assert!(logs.iter().any(|line| line == r#"<out> {"id":"e","status":"started"}"#), "{logs:?}");
-    assert!(
-        logs.iter().any(|line| line == "<out> port {{ ctx.node.properties.port }} of {{ who }}"),
-        "{logs:?}"
-    );
-    assert!(logs.iter().any(|line| line.contains("not_found_error") && line.ends_with("404")));
-    assert!(logs.iter().any(|line| line == "by rest"), "{logs:?}");
-    let rest = story.questions.iter().filter_map(|ask| match ask {
-        Ask::Rest(request) => Some((request.path.as_str(), request.query.as_str())),
-        _ => None,
-    });
-    assert_eq!(rest.collect::<Vec<_>>(), [("/executions/e", "_include=id"), ("/version", "")]);
 }
 
 #[tokio::test]

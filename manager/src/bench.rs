@@ -57,6 +57,7 @@ use crate::{
 
 mod install;
 mod plugin;
+mod script;
 
 pub use self::install::Installer;
 

@@ -22,12 +22,13 @@ struct Bench {
 }
 
 /// The benchmarks there are.
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     Bench { name: "dispatch", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "logs", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "install", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "installs", packages: &["waggoner-tests"] },
     Bench { name: "python", packages: &["waggoner-tests", "waggoner-agent"] },
+    Bench { name: "scripts", packages: &["waggoner-tests", "waggoner-agent"] },
     Bench { name: "turns", packages: &["waggoner-engine"] },
     Bench { name: "supervised", packages: &["waggoner-supervisor"] },
     Bench { name: "parse", packages: &["waggoner-blueprint"] },
@@ -58,7 +59,7 @@ impl Bench {
     #[expect(clippy::print_stdout, reason = "the rows are the answer")]
     fn run(&self) -> Result<()> {
         let mut bench = cargo();
-        if ["parse", "install", "installs"].contains(&self.name) {
+        if ["parse", "install", "installs", "scripts"].contains(&self.name) {
             // They are measured beside the stock ones.
             bench.env("WAGGONER_ORACLE_PYTHON", proof::python()?);
         }

@@ -22,7 +22,6 @@ const DIFFERENCES: &[(&str, &[&str], &str)] = &[
     ("script_gets_resources", &["records"], "the stock proxy cannot send a resource's bytes"),
     ("script_with_an_unknown_proxy", &["error"], "the message names the input"),
     ("script_that_is_missing", &["error"], "the message says what was attempted"),
-    ("deployment_files", &["error", "files", "gone", "result"], "nothing is uploaded yet"),
     ("script_not_logged", &["error"], "the stock runner reads from a pipe that it has not made"),
 ];
 

@@ -118,7 +118,11 @@ impl Oracle {
                 if status == 200 { value(&answer["payload"]) } else { refusal(status, &answer) }
             }
             Ask::Rest(ask) => {
-                let api = if ask.path == "/version" { "/api" } else { "/api/v3.1" };
+                let api = match ask.path.as_str() {
+                    "/version" => "/api",
+                    path if path.starts_with("/resources/") => "",
+                    _ => "/api/v3.1",
+                };
                 let path = format!("{api}{}?{}", ask.path, ask.query);
                 let (status, body) = self.request(world, &ask.method, &path, &ask.body_json);
                 value(&json!({"status": status, "body": body}))

@@ -10,6 +10,7 @@ use waggoner_wagon::{ManifestError, Refusal};
 use crate::error::Exit;
 
 mod archive;
+mod calls;
 mod check;
 mod library;
 mod linked;

@@ -17,6 +17,7 @@ use waggoner_link::LinkError;
 use waggoner_proto::agent::v1 as pb;
 use waggoner_types::{ErrorKind, OperationError, Outcome, Record, TenantName};
 
+mod bodies;
 mod door;
 mod files;
 mod orders;
@@ -95,9 +96,8 @@ impl Trial {
         Ok(Self { agent, door, link: None })
     }
 
-    /// Waits for the agent, brings it the plugin, and has the environment made ready. Returns
-    /// whether it was before.
-    pub(crate) async fn prepare(&mut self, tree: &Tree) -> Result<bool, TrialError> {
+    /// Waits for the agent, brings it the plugin, and has the environment made ready.
+    pub(crate) async fn prepare(&mut self, tree: &Tree) -> Result<(), TrialError> {
         let link = tokio::select! {
             linked = Box::pin(self.door.link()) => linked?,
             ended = self.agent.ended() => return Err(ended.into()),
@@ -108,8 +108,7 @@ impl Trial {
         let environment = Some(environment(tree));
         let request = pb::PrepareEnvironmentRequest { environment };
         let prepared = link.client().prepare_environment(request).await;
-        let prepared = prepared.map_err(|status| TrialError::Environment(Box::new(status)))?;
-        Ok(prepared.into_inner().reused)
+        prepared.map(drop).map_err(|status| TrialError::Environment(Box::new(status)))
     }
 
     /// Runs an operation to its end. An order cancels it, a second one kills it.

@@ -52,8 +52,8 @@ pub enum Plugins {
     },
     /// Build the wagon of a plugin, from its sources or from the package index
     ///
-    /// The plugin.yaml files of the sources are checked, also against the wagon, and put beside it
-    /// where an upload finds them; the least one is made for a plugin without. Virtual environments,
+    /// The plugin.yaml files of the sources are checked, also against the wagon and its modules, and
+    /// put beside it where an upload finds them; the least one is made for a plugin without. Virtual environments,
     /// version control and what earlier builds have left are passed over.
     Pack(Pack),
     /// Run one operation of a plugin's sources here, without a manager

@@ -11,13 +11,17 @@ use crate::{
 
 pub(super) async fn run(context: &mut Context<'_>, command: &Pack) -> Result<(), Error> {
     let to = command.to.clone().unwrap_or_else(|| ".".into());
-    let Packed { wagon, yamls, made_yaml } = pack(&command.source, &command.with, &to).await?;
+    let packed = pack(&command.source, &command.with, &to).await?;
+    let Packed { wagon, yamls, made_yaml, missing } = packed;
+    for call in &missing {
+        context.ui.step("Missing", call);
+    }
     if made_yaml {
         context.ui.step("Made", format!("{}, as the plugin came without one", yamls[0]));
     }
     context.ui.step("Packed", &wagon);
     if context.ui.is_json() {
-        return context.ui.json(&json!({ "wagon": wagon, "yamls": yamls }));
+        return context.ui.json(&json!({ "wagon": wagon, "yamls": yamls, "missing": missing }));
     }
     context.ui.data(&format!("{wagon}\n"))
 }

@@ -5,7 +5,7 @@ use waggoner_python::{Interpreter, PackRequest, PackSource, interpreters};
 use waggoner_wagon::{Budget, OsProperties, Wagon};
 
 use super::{
-    SourceError,
+    SourceError, calls,
     yamls::{agree, checked, put_beside},
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct Packed {
     pub yamls: Vec<Utf8PathBuf>,
     /// Whether the plugin came without one.
     pub made_yaml: bool,
+    /// What the plugin.yaml files call and the plugin does not seem to have.
+    pub missing: Vec<String>,
 }
 
 /// Builds the wagon of a source directory, or of a requirement for the package index, into `to`,
@@ -43,6 +45,7 @@ pub(crate) async fn pack(
     let made = make(source, with, cache.path()).await?;
     let metadata = Wagon::open(&made, &Budget::WAGON).map_err(SourceError::Wagon)?.metadata;
     agree(&yamls, &metadata)?;
+    let missing = calls::missing(&made, &yamls)?;
     let name = made.file_name().expect("a wagon has a name");
     let wagon = to.join(name);
     fs_err::create_dir_all(to).map_err(SourceError::Keep)?;
@@ -54,7 +57,7 @@ pub(crate) async fn pack(
     } else {
         put_beside(&wagon, &yamls, &metadata)?
     };
-    Ok(Packed { wagon, yamls, made_yaml })
+    Ok(Packed { wagon, yamls, made_yaml, missing })
 }
 
 /// Returns the wagon of a source directory from the cache, building it if the sources have changed.

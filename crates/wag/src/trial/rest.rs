@@ -24,12 +24,8 @@ impl World {
     }
 
     fn rest_body(&mut self, request: &RestRequest) -> Result<Value, Refusal> {
-        let RestRequest { method, path, query, body_json, .. } = request;
-        let body: Value = match body_json.as_str() {
-            "" => Value::Null,
-            json => serde_json::from_str(json)
-                .map_err(|error| invalid(&format!("the body is no JSON: {error}")))?,
-        };
+        let body = self.body(request)?;
+        let RestRequest { method, path, query, .. } = request;
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["version"]) => Ok(json!({ "edition": "community", "version": CLOUDIFY })),

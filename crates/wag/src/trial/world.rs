@@ -7,8 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 use waggoner_blueprint::{Kind, Refusal as Unevaluated, Scope, Storage, evaluate};
 use waggoner_proto::agent::v1::{
-    AskNode, AskNodeInstance, EvaluateFunctions, Refusal, UpdateNodeInstance, question::Ask,
+    AskNode, AskNodeInstance, EvaluateFunctions, Refusal, RestRequest, UpdateNodeInstance,
+    question::Ask,
 };
+
+use super::bodies::Bodies;
 
 /// The names of what there is.
 pub(super) const TENANT: &str = "default_tenant";
@@ -39,6 +42,7 @@ pub(crate) struct World {
     instances: Vec<Value>,
     secrets: Map<String, Value>,
     resources: Option<Utf8PathBuf>,
+    bodies: Bodies,
 }
 
 // === impl World ===
@@ -67,7 +71,7 @@ impl World {
             nodes.push(node(TARGET, target));
             instances.push(instance(TARGET, target));
         }
-        Self { nodes, instances, secrets, resources }
+        Self { nodes, instances, secrets, resources, bodies: Bodies::default() }
     }
 
     /// Where resources are looked for.
@@ -129,6 +133,7 @@ impl World {
                 self.evaluate(payload)
             }
             Some(Ask::Rest(request)) => Ok(self.rest(&request)),
+            Some(Ask::PutBody(piece)) => self.bodies.put(piece),
             _ => Err(invalid("the question is not known here")),
         }
     }
@@ -160,6 +165,17 @@ impl World {
             }
         }
         Ok(instance.clone())
+    }
+
+    /// The body of a request, which may have been put in pieces before.
+    pub(super) fn body(&mut self, request: &RestRequest) -> Result<Value, Refusal> {
+        let json = match request.body_id.as_str() {
+            "" if request.body_json.is_empty() => return Ok(Value::Null),
+            "" => request.body_json.as_bytes().to_vec(),
+            id => self.bodies.take(id)?,
+        };
+        serde_json::from_slice(&json)
+            .map_err(|error| invalid(&format!("the body is no JSON: {error}")))
     }
 
     pub(super) fn found_node(&self, id: &str) -> Result<&Value, Refusal> {

@@ -60,7 +60,10 @@ pub(super) async fn run(context: &mut Context<'_>, test: &Test) -> Result<(), Er
     let wagons = site.dir().join("wagons");
     let tree = orders.or(Tree::open(&directory, &wagons, context.ui)).await?;
     let tenant: TenantName = TENANT.parse().expect("the constant is a name");
-    forget_others(&site, &tenant, &tree)?;
+    if !forget_others(&site, &tenant, &tree)? {
+        let what = format!("{} {} and what it needs", tree.package_name, tree.package_version);
+        context.ui.step("Installing", what);
+    }
 
     let mut trial = Trial::begin(&site, &tenant).await?;
     let ran = perform(context, &mut trial, &mut orders, test, &tree, &mut given).await;
@@ -79,10 +82,7 @@ async fn perform(
     tree: &Tree,
     given: &mut Given,
 ) -> Result<Ran, Error> {
-    if !orders.or(trial.prepare(tree)).await? {
-        let what = format!("{} {} and what it needs", tree.package_name, tree.package_version);
-        context.ui.step("Installed", what);
-    }
+    orders.or(trial.prepare(tree)).await?;
     context.ui.step("Running", &given.function);
     let mut events = Vec::new();
     for attempt in 0.. {

@@ -51,15 +51,16 @@ impl Place {
     }
 }
 
-/// Removes the environments of wagons that are not this one.
-pub(super) fn forget_others(site: &Site, tenant: &TenantName, tree: &Tree) -> Result<(), Error> {
+/// Removes the environments of wagons that are not this one. Returns whether there can be one of it.
+pub(super) fn forget_others(site: &Site, tenant: &TenantName, tree: &Tree) -> Result<bool, Error> {
     let (current, digest) = (site.dir().join(CURRENT), tree.digest.to_string());
     if fs_err::read_to_string(&current).is_ok_and(|known| known == digest) {
-        return Ok(());
+        return Ok(true);
     }
     site.forget_environments(tenant)?;
     let written = fs_err::write(&current, digest);
-    written.map_err(|source| Error::Write { path: current, source })
+    written.map_err(|source| Error::Write { path: current, source })?;
+    Ok(false)
 }
 
 /// The user's cache, by the XDG base directory specification.

@@ -3,10 +3,17 @@
     resources.py URL
 """
 
+import base64
 import json
 import sys
 
 import boto3
+
+
+def user_data(ec2, machine):
+    """What the machine would run when it starts."""
+    asked = ec2.describe_instance_attribute(InstanceId=machine, Attribute='userData')
+    return base64.b64decode(asked['UserData'].get('Value', '')).decode()
 
 
 def main(url):
@@ -23,6 +30,21 @@ def main(url):
         'subnets': {
             subnet['SubnetId']: {'vpc': subnet['VpcId'], 'cidr': subnet['CidrBlock']}
             for subnet in ec2.describe_subnets()['Subnets'] if not subnet['DefaultForAz']},
+        'firewalls': {
+            group['GroupName']: group['VpcId']
+            for group in ec2.describe_security_groups()['SecurityGroups']
+            if group['GroupName'] != 'default'},
+        'keys': [pair['KeyName'] for pair in ec2.describe_key_pairs()['KeyPairs']],
+        'machines': {
+            machine['InstanceId']: {
+                'state': machine['State']['Name'],
+                'subnet': machine['SubnetId'],
+                'key': machine['KeyName'],
+                'firewalls': [group['GroupName'] for group in machine['SecurityGroups']],
+                'user_data': user_data(ec2, machine['InstanceId'])}
+            for reservation in ec2.describe_instances()['Reservations']
+            for machine in reservation['Instances']
+            if machine['State']['Name'] != 'terminated'},
         'buckets': [bucket['Name'] for bucket in s3.list_buckets()['Buckets']],
     }))
 

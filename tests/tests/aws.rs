@@ -2,10 +2,13 @@
 
 use std::process::Command;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use waggoner_testkit::{Daemon, Site, python_program, root, run_python};
+use waggoner_testkit::{
+    Daemon, Site, eventually, processes_of, program, python_program, root, run_python,
+};
 
 use crate::wagons::wagon_of;
 
@@ -17,6 +20,35 @@ fn aws(folder: &Utf8Path) -> (Daemon, String) {
     let line = server.logged("Running on http://");
     let (_, url) = line.split_once("Running on ").unwrap();
     (server, url.trim().to_owned())
+}
+
+/// A machine that runs its user data, as far as that brings an agent.
+struct Booted {
+    folder: Utf8PathBuf,
+}
+
+impl Booted {
+    fn with(site: &Site, user_data: &str) -> Self {
+        let folder = site.folder().join("machine");
+        let script = site.file("user-data", user_data);
+        let booted = Command::new("sh")
+            .arg(&script)
+            .env("WAGGONER_AGENT_DIR", &folder)
+            .env("WAGGONER_AGENT_PROGRAM", program("waggoner-agent"))
+            .env("WAGGONER_AGENT_SERVICE", "none")
+            .output()
+            .unwrap();
+        assert!(booted.status.success(), "{booted:?} of {user_data}");
+        Self { folder }
+    }
+}
+
+impl Drop for Booted {
+    fn drop(&mut self) {
+        for process in processes_of(&self.folder.join("state")) {
+            process.signal(Signal::SIGKILL);
+        }
+    }
 }
 
 /// What is there, as boto3 sees it.
@@ -52,7 +84,17 @@ fn the_real_aws_plugin_makes_and_removes_what_a_blueprint_says() {
     assert_eq!(plugin["package_version"], "3.1.7", "{plugin}");
     let nothing = resources(&url);
 
-    site.install("aws", &files.join("blueprint.yaml"), &[]);
+    site.deploy("aws", &files.join("blueprint.yaml"), &[]);
+    let install = wag.start_execution("install", "aws");
+    // Whose turn comes when a machine starts: here nobody boots it but us.
+    let machine = eventually("a machine with user data", || {
+        let machines = resources(&url)["machines"].clone();
+        let machine = machines.as_object().and_then(|all| all.values().next().cloned());
+        machine.ok_or(machines)
+    });
+    let _booted = Booted::with(&site, machine["user_data"].as_str().unwrap());
+    let installed = wag.await_end(&install);
+    assert_eq!(installed["status"], "terminated", "{installed} {:#?}", wag.messages("aws"));
     let made = resources(&url);
     let vpc = properties(&site, "vpc");
     let subnet = properties(&site, "subnet");
@@ -67,6 +109,38 @@ fn the_real_aws_plugin_makes_and_removes_what_a_blueprint_says() {
     let outputs = wag.json(&["deployments", "outputs", "aws"]);
     assert_eq!(outputs["outputs"]["vpc"], vpc["aws_resource_id"], "{outputs}");
 
+    // The machine is of the firewall, the key and the subnet that its relationships name.
+    let machine = properties(&site, "machine");
+    let id = machine["aws_resource_id"].as_str().unwrap();
+    let there = &made["machines"][id];
+    assert_eq!(there["state"], "running", "{made}");
+    assert_eq!(there["subnet"], subnet["aws_resource_id"], "{made}");
+    assert_eq!(
+        (&there["key"], &there["firewalls"]),
+        (&json!("story-key"), &json!(["story-firewall"]))
+    );
+    assert_eq!(made["firewalls"], json!({"story-firewall": vpc["aws_resource_id"]}), "{made}");
+    assert_eq!(made["keys"], json!(["story-key"]), "{made}");
+    let secret = wag.json(&["secrets", "get", "story_key"]);
+    assert!(secret["value"].as_str().unwrap().contains("PRIVATE KEY"), "{secret}");
+    // Its user data brought its agent.
+    assert_eq!(wag.json(&["agents", "get", "machine-agent"])["connected"], true);
+
+    // One operation on its own.
+    let parameters = [
+        "executions",
+        "start",
+        "execute_operation",
+        "--deployment-id",
+        "aws",
+        "-p",
+        "operation=cloudify.interfaces.lifecycle.stop",
+        "-p",
+        "node_ids=[machine]",
+    ];
+    wag.ok(&parameters);
+    assert_eq!(resources(&url)["machines"][id]["state"], "stopped");
+
     // The plugin's own words.
     let messages = wag.messages("aws");
     let id = vpc["aws_resource_id"].as_str().unwrap();
@@ -75,7 +149,7 @@ fn the_real_aws_plugin_makes_and_removes_what_a_blueprint_says() {
 
     wag.ok(&["executions", "start", "uninstall", "--deployment-id", "aws"]);
     assert_eq!(resources(&url), nothing);
-    for node in ["vpc", "subnet", "bucket"] {
+    for node in ["vpc", "subnet", "bucket", "firewall", "key", "machine"] {
         let left = properties(&site, node);
         assert_eq!(left.get("aws_resource_id"), None, "{left}");
     }

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story ends at the first thing that is not as it should")]
 
+mod ages;
 mod author;
 mod aws;
 mod bad_blueprints;
@@ -20,7 +21,9 @@ mod fleet;
 mod follow;
 mod honest;
 mod imports;
+mod kill;
 mod links;
+mod rest;
 mod reunions;
 mod scripts;
 mod wagons;

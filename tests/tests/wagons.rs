@@ -51,7 +51,7 @@ fn run(mut command: Command) {
 }
 
 /// The only entry of a folder with this ending.
-fn only(folder: &Utf8Path, ending: &str) -> Utf8PathBuf {
+pub(crate) fn only(folder: &Utf8Path, ending: &str) -> Utf8PathBuf {
     let entries = folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned());
     let found: Vec<_> = entries.filter(|path| path.as_str().ends_with(ending)).collect();
     assert_eq!(found.len(), 1, "in {folder}: {found:?}");

@@ -66,6 +66,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 // === impl Interpreter ===
 
 impl Interpreter {
+    /// The 11 of Python 3.11.
+    pub(crate) fn minor(&self) -> u32 {
+        self.tag.trim_start_matches("py3").parse().unwrap_or(0)
+    }
+
     /// Returns the wheel of a distribution that came with it.
     pub(crate) fn bundled_wheel(&self, distribution: &str) -> Option<Utf8PathBuf> {
         let entries = self.bundled.as_ref()?.read_dir_utf8().ok()?;
@@ -125,8 +130,7 @@ async fn search(directories: &[Utf8PathBuf], known: &Known) -> (Vec<Interpreter>
             match probed {
                 Ok(interpreter) => {
                     seen.add(candidate, &interpreter);
-                    let minor = interpreter.tag.trim_start_matches("py3").parse().unwrap_or(0);
-                    found.entry(minor).or_insert(interpreter);
+                    found.entry(interpreter.minor()).or_insert(interpreter);
                 }
                 Err(reason) => {
                     debug!(candidate = %candidate.path, %reason, "skipped an interpreter that does not work");

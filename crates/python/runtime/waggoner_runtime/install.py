@@ -1,5 +1,6 @@
 """Puts our endpoint where the stock package looks for its own."""
 
+import contextlib
 import os
 
 from waggoner_runtime import compat, events
@@ -21,6 +22,7 @@ def install():
         if hasattr(logs, name):
             setattr(logs, name, events.event_out)
     _keep_from_amqp()
+    _keep_from_bookkeeping()
     # `script_runner` sets it for its own runs; plugins that run scripts elsewhere read it too.
     if not hasattr(context.CloudifyContext, '_return_value'):
         context.CloudifyContext._return_value = None
@@ -43,6 +45,20 @@ def _keep_from_amqp():
         publisher.unregister_caller = _nothing
         publisher.close = _nothing
         publisher.publish_message = _publish
+
+
+def _keep_from_bookkeeping():
+    """Before 6.2 the dispatcher itself notes that an operation has started, and takes one that has
+    for one that comes again. The agent has noted it already, and nothing comes again."""
+    from cloudify import dispatch
+
+    if hasattr(dispatch.OperationHandler, '_update_operation_state'):
+        dispatch.OperationHandler._update_operation_state = _noted
+
+
+@contextlib.contextmanager
+def _noted(_):
+    yield
 
 
 def _nothing(*args, **kwargs):

@@ -128,14 +128,21 @@ pub(super) async fn forget(
     call(root, uv, &["cache", "clean"], distributions, None).await
 }
 
-/// uv where it is; but arguments meant for pip are given to pip.
+/// The oldest interpreter that uv knows how to serve: Python 3.8.
+const OLDEST_FOR_UV: u32 = 8;
+
+/// uv where it is and can; but arguments meant for pip are given to pip.
 fn installer<'a>(
     inner: &'a Inner,
     interpreter: &Interpreter,
     spec: &EnvironmentSpec,
 ) -> Option<Installer<'a>> {
     match &inner.uv {
-        Some(uv) if spec.install_arguments.trim().is_empty() => return Some(Installer::Uv(uv)),
+        Some(uv)
+            if spec.install_arguments.trim().is_empty() && interpreter.minor() >= OLDEST_FOR_UV =>
+        {
+            return Some(Installer::Uv(uv));
+        }
         _ => {}
     }
     if !interpreter.has_venv {

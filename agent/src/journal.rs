@@ -318,10 +318,18 @@ impl Journal {
     }
 
     async fn advance(&self, upto: Place) {
-        let reader = Arc::clone(&self.reader);
-        let advance = move || reader.lock().expect("a reader does not panic").advance(place(upto));
-        let advanced = spawn_blocking(advance).await;
-        if let Err(error) = advanced.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        // What was just written is still in memory: it is sooner read than handed to somebody.
+        let at_once = self.reader.try_lock().ok().map(|mut reader| reader.advance(place(upto)));
+        let advanced = if let Some(advanced) = at_once {
+            advanced
+        } else {
+            let reader = Arc::clone(&self.reader);
+            let advance =
+                move || reader.lock().expect("a reader does not panic").advance(place(upto));
+            let advanced = spawn_blocking(advance).await;
+            advanced.unwrap_or_else(|error| Err(io::Error::other(error)))
+        };
+        if let Err(error) = advanced {
             error!(%error, "the journal cannot be read");
         }
         self.advances.send_modify(|advances| *advances += 1);

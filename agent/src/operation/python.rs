@@ -36,6 +36,9 @@ pub(super) struct Task {
 /// The most bytes of a result that is read: more could not be sent.
 const MOST: u64 = 16 * 1024 * 1024;
 
+/// The most bytes that are read at once: sooner than they are handed to somebody who may wait.
+const SMALL: u64 = 64 * 1024;
+
 /// Runs it.
 pub(super) async fn run(
     house: &House,
@@ -121,7 +124,8 @@ async fn describe(
 ) -> io::Result<Spawn> {
     let directory = place.dispatch();
     let input = dispatch::input_json(&Value::Object(start.context.clone()), &task.inputs);
-    fs::write(directory.join(dispatch::INPUT), input.to_string()).await?;
+    // A small file: it is sooner written than handed to somebody.
+    fs_err::write(directory.join(dispatch::INPUT), input.to_string())?;
     host::furnish(house, environment, start);
     let runtime = house.environments.runtime()?;
     let mut env = place.env();
@@ -178,12 +182,17 @@ pub(super) fn execution_env(start: &Start) -> BTreeMap<String, String> {
 
 /// Reads what the process wrote; `None` where it wrote nothing.
 async fn output(place: &Place) -> io::Result<Option<String>> {
-    let file = match fs::File::open(place.dispatch().join(dispatch::OUTPUT)).await {
-        Ok(file) => file,
+    let path = place.dispatch().join(dispatch::OUTPUT);
+    let length = match fs_err::metadata(&path) {
+        Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    if length <= SMALL {
+        return Ok(Some(String::from_utf8_lossy(&fs_err::read(path)?).into_owned()));
+    }
     let mut bytes = Vec::new();
+    let file = fs::File::open(path).await?;
     file.take(MOST + 1).read_to_end(&mut bytes).await?;
     if bytes.len() as u64 > MOST {
         let why = format!("it has more than the {MOST} bytes that can be sent");

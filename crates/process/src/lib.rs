@@ -17,7 +17,7 @@
 //! came of it are.
 //!
 //! A child may also be a [`Fork`] of a [`ForkServer`], a process that is ready to become it. It is the
-//! same in all that is said here, but for who its parent is, and its session is its own.
+//! same in all that is said here, but for who its parent is.
 //!
 //! An [`Output`] is pulled: who does not ask for the next chunk lets the pipe fill, which slows
 //! the child and nothing else.

@@ -3,7 +3,7 @@
 Started by the supervisor as `python -m waggoner_runtime.server NAME...`, with a socket as stdin:
 
     supervisor                      server               child
-        fork, and descriptors ────────▶ fork ──────────────▶ session, cgroup
+        fork, and descriptors ────────▶ fork ──────────────▶ group, cgroup
         ◀─────────────────────────────────────── its pid ───┤
         the errand, on a pipe ──────────────────────────────▶ becomes the operation
         preload a module ─────────────▶ import
@@ -11,7 +11,7 @@ Started by the supervisor as `python -m waggoner_runtime.server NAME...`, with a
 
 A child that gets no whole errand ends without having run anything. One that gets it is what `python
 -m waggoner_runtime` would be: the same environment, directory, arguments, streams, and end. It has
-a session of its own, and carries its mark where `/proc/<pid>/environ` shows it.
+a process group of its own, and carries its mark where `/proc/<pid>/environ` shows it.
 
 The names are those of the environment variables that differ from one operation to the next: what
 reads one of them while it is imported is not the same for all, and is not kept.
@@ -179,7 +179,7 @@ def _fork(channel, mark, cgroup, descriptors):
 
 def _become(channel, mark, cgroup, descriptors):
     """Becomes an operation, and does not return."""
-    os.setsid()
+    os.setpgid(0, 0)
     if cgroup:
         _enter(cgroup)
     stdout, stderr, errand = descriptors
@@ -208,7 +208,7 @@ def _enter(cgroup):
         with open(os.path.join(cgroup, 'cgroup.procs'), 'w') as file:
             file.write('0')
     except OSError:
-        pass  # Then it is known by its session and its mark, as where there are no cgroups.
+        pass  # Then it is known by its group and its mark, as where there are no cgroups.
 
 
 def _read_errand(pipe):

@@ -77,7 +77,7 @@ async fn a_fork_is_what_was_described() {
     let mut met = site.meet().await;
     let code = "import os, sys, time\n\
         print(sorted(name for name in os.environ if name in ('OWN', 'PATH')), os.getcwd(),\n\
-              os.getsid(0) == os.getpid(), sys.stdin.read() == '', len(os.listdir('/proc/self/fd')))\n\
+              os.getpgrp() == os.getpid(), sys.stdin.read() == '', len(os.listdir('/proc/self/fd')))\n\
         print('words', file=sys.stderr)\n\
         sys.exit(7)";
     for _ in 0..3 {

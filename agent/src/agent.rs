@@ -27,7 +27,7 @@ use crate::{
     error::StartError,
     facade::Facade,
     host,
-    house::{HEARTBEAT, House},
+    house::{Conversations, HEARTBEAT, House},
     identity::Keeper,
     journal::Journal,
     link::{self, Services},
@@ -118,6 +118,7 @@ impl Agent {
             slots: Semaphore::new(config.slots as usize),
             slot_count: config.slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
+            conversations: Conversations::default(),
             hellos: watch::Sender::new(0),
         });
         let tasks = Arc::new(Tasks::default());

@@ -155,9 +155,11 @@ impl Attempt {
         outputs
     }
 
-    /// Says what a conversation does next.
-    pub(crate) fn next(&self, talk: Talk) -> Next {
-        self.half().next(talk)
+    /// Says what a conversation does next, with so many bytes that may be unacknowledged.
+    pub(crate) fn next(&self, talk: Talk, window: usize) -> Next {
+        let mut half = self.half();
+        half.widen(window);
+        half.next(talk)
     }
 
     /// Follows what may change what is said next.

@@ -1,6 +1,12 @@
 //! What the operations of one daemon share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{Semaphore, watch};
 use waggoner_python::Environments;
@@ -28,9 +34,37 @@ pub(crate) struct House {
     pub(crate) slot_count: u32,
     /// How often a quiet stream says that it lives; the manager may choose.
     pub(crate) heartbeat: watch::Sender<Duration>,
+    pub(crate) conversations: Conversations,
     /// Counts the managers' first words: each is of a new link.
     pub(crate) hellos: watch::Sender<u64>,
 }
 
+/// Counts the conversations that are held.
+#[derive(Debug, Default)]
+pub(crate) struct Conversations(AtomicUsize);
+
+/// A conversation that is held, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted<'a>(&'a Conversations);
+
 /// How often a quiet stream says that it lives, unless the manager has chosen.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+
+// === impl Conversations ===
+
+impl Conversations {
+    pub(crate) fn begin(&self) -> Counted<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Counted(self)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tonic::{Status, Streaming};
 use tracing::{debug, info};
-use waggoner_attempt::agent::{First, Input, Next, Output, Piece, Refusal, Say, Talk};
+use waggoner_attempt::agent::{First, Input, Next, Output, Piece, Refusal, Say, Talk, window};
 use waggoner_journal::{ReadError, Stored};
 use waggoner_proto::agent::v1::{
     self as pb, Accepted, Answer, Heartbeat, OperateRequest, OperateResponse, Question, answer,
@@ -70,6 +70,8 @@ impl Conversation {
     /// Holds the conversation to its end.
     pub(crate) async fn hold(mut self, inbound: Streaming<OperateRequest>, voice: Voice) {
         let id = self.attempt.id;
+        let house = Arc::clone(&self.house);
+        let _counted = house.conversations.begin();
         if let Err(refused) = self.speak(inbound, &voice).await {
             info!(attempt = %id, %refused, "the conversation was refused");
             drop(voice.send(Err(refused.into())).await);
@@ -91,7 +93,8 @@ impl Conversation {
         let mut hellos = self.hellos.clone();
         loop {
             changes.mark_unchanged();
-            let say = match attempt.next(self.talk) {
+            let window = window(self.house.conversations.count());
+            let say = match attempt.next(self.talk, window) {
                 Next::Say(say) => self.message(say).await?.map(|message| (say, message)),
                 Next::Wait => None,
                 Next::End => return Ok(()),

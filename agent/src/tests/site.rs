@@ -29,7 +29,7 @@ use crate::{
     context::CtxProxy,
     environments::Installs,
     facade::Facade,
-    house::{HEARTBEAT, House},
+    house::{Conversations, HEARTBEAT, House},
     journal::Journal,
     state::StateDir,
 };
@@ -99,6 +99,7 @@ impl Site {
             slots: Semaphore::new(slots as usize),
             slot_count: slots,
             heartbeat: watch::Sender::new(HEARTBEAT),
+            conversations: Conversations::default(),
             hellos: watch::Sender::new(0),
         });
         let following = house.clone();

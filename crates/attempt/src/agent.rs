@@ -22,11 +22,23 @@ mod words;
 
 pub use words::{First, Held, Input, Next, Output, Piece, Refusal, Say, Talk};
 
-/// How many bytes may be said and unacknowledged when another record is begun.
+/// How many bytes may be said and unacknowledged when another record is begun, at the least.
 ///
-/// With one record of 64 KiB on top these are 192 KiB: below what a stream of the link takes
-/// unread, so that an attempt never waits inside HTTP/2, where it would hold up others.
+/// An acknowledgement is as long away as a transaction of the manager takes, so that the window is
+/// what bounds the speed of one attempt. With one record on top it stays below what a stream of the
+/// link takes unread, so that an attempt never waits inside HTTP/2, where it would hold up others.
 pub const WINDOW: usize = 128 * 1024;
+
+/// The widest window, for who is alone.
+pub const WIDEST: usize = 1024 * 1024;
+
+/// What all conversations of an agent together may have unacknowledged, beyond their least windows.
+const SHARED: usize = 4 * 1024 * 1024;
+
+/// The window of each of so many conversations.
+pub fn window(conversations: usize) -> usize {
+    (SHARED / conversations.max(1)).clamp(WINDOW, WIDEST)
+}
 
 /// The agent's half.
 #[derive(Clone, Debug)]
@@ -89,6 +101,11 @@ impl Half {
     #[must_use]
     pub fn rebooted(self) -> Self {
         Self { rebooted: true, ..self }
+    }
+
+    /// Sets how many bytes may be said and unacknowledged when another record is begun.
+    pub fn widen(&mut self, window: usize) {
+        self.window = window;
     }
 
     /// Returns what the journal holds, as far as it was told.

@@ -11,13 +11,13 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many bytes of one stream may be on their way unread.
-pub const STREAM_WINDOW: u32 = 256 * 1024;
+pub const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
 /// How many bytes of all streams of a connection may be on their way unread.
 ///
 /// Much more than streams fill: whoever reads one stream slowly would stop all others once this is
-/// full. 256 unread streams fill it; that attempts hold back far below [`STREAM_WINDOW`] unless
-/// acknowledged keeps it from ever coming to that.
+/// full. That attempts hold back far below [`STREAM_WINDOW`] unless acknowledged, the further the
+/// more of them there are, keeps it from ever coming to that.
 pub const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 
 /// How many calls may be open on a connection. Further ones wait for one to end.

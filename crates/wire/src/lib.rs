@@ -9,6 +9,6 @@ mod refusal;
 mod time;
 
 pub use host::{from_host, to_host};
-pub use record::{chain, from_exit, from_record, payload, to_exit, to_record};
+pub use record::{chain, chained, from_exit, from_record, payload, to_exit, to_record};
 pub use refusal::{At, Reason, Refused};
 pub use time::{duration, from_duration, from_timestamp, timestamp};

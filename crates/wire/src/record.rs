@@ -1,5 +1,7 @@
 //! Records and outcomes.
 
+use std::mem::take;
+
 use serde_json::Value;
 use waggoner_proto::agent::v1 as pb;
 use waggoner_types::{
@@ -22,6 +24,16 @@ pub fn payload(message: &pb::Record) -> Vec<u8> {
     use prost::Message as _;
     let bare = pb::Record { sequence: 0, chain: 0, ..message.clone() };
     bare.encode_to_vec()
+}
+
+/// The digest of a record that continues those up to `previous`, as [`chain`] of its [`payload`].
+/// The message is as before when this returns.
+pub fn chained(previous: u64, message: &mut pb::Record) -> u64 {
+    use prost::Message as _;
+    let place = (take(&mut message.sequence), take(&mut message.chain));
+    let digest = chain(previous, &message.encode_to_vec());
+    (message.sequence, message.chain) = place;
+    digest
 }
 
 /// The digest of a record's [`payload`] and of all records before it (`Record.chain`).

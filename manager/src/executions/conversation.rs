@@ -240,13 +240,13 @@ impl Conversation<'_> {
         }
     }
 
-    async fn record(&mut self, message: RecordMessage) -> Option<End> {
+    async fn record(&mut self, mut message: RecordMessage) -> Option<End> {
         let taken = self.attempt.half.taken();
         let (sequence, said) = (message.sequence, message.chain);
         if sequence <= taken.length {
             return None;
         }
-        let computed = waggoner_wire::chain(taken.chain, &waggoner_wire::payload(&message));
+        let computed = waggoner_wire::chained(taken.chain, &mut message);
         let record = match waggoner_wire::from_record(message) {
             Ok(record) => record,
             Err(refusal) => {

@@ -1,11 +1,24 @@
-//! The same lines, each a message of a gRPC stream over mutual TLS that is acknowledged by itself,
-//! and neither read from a pipe nor kept anywhere.
+//! The same lines, each read from the pipe and sent as a message of a gRPC stream over mutual TLS
+//! that is acknowledged by itself, and kept nowhere.
 
-use std::{convert::Infallible, future::pending, iter, pin::Pin, task, time::Duration};
+use std::{
+    convert::Infallible,
+    future::pending,
+    pin::Pin,
+    process::Stdio,
+    task,
+    time::{Duration, Instant},
+};
 
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use http::uri::PathAndQuery;
 use jiff::Timestamp;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+    sync::mpsc,
+};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Response, Status, Streaming,
     body::Body,
@@ -19,19 +32,17 @@ use waggoner_identity::{Ca, Csr, Identity, Key, TrustDomain, Validity, tls};
 use waggoner_link::{Accepted, Dialler, Listener, client_over, serve_over};
 use waggoner_proto::agent::v1::{Ack, Output, Record, record};
 
-use crate::writer::line;
-
 /// Takes lines and acknowledges each.
 #[derive(Clone, Copy)]
 struct Lines;
 
-/// How many lines are sent.
-const LINES: u64 = 200_000;
+/// How many lines wait to be sent.
+const WAITING: usize = 256;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Megabytes of lines a second.
-pub(crate) async fn rate() -> f64 {
+/// Sends what a shell's script writes. Returns how long that took.
+pub(crate) async fn send(script: &str) -> Duration {
     let directory = camino_tempfile::tempdir().expect("there is room for a directory");
     let ca = Ca::open_or_create(directory.path(), &TrustDomain::default(), Timestamp::now());
     let ca = ca.expect("a CA can be made");
@@ -51,22 +62,25 @@ pub(crate) async fn rate() -> f64 {
         let (channel, _life) = client_over(dialled.expect("it answers")).await.expect("it speaks");
         let mut client = Client::new(channel);
         client.ready().await.expect("it is connected");
-        let begun = std::time::Instant::now();
-        let lines =
-            stream::iter(iter::repeat_n(message(), usize::try_from(LINES).expect("it fits")));
+        let begun = Instant::now();
+        let (said, lines) = mpsc::channel(WAITING);
+        let reading = read(script, said);
         let path = PathAndQuery::from_static("/bench.Lines/Write");
         let codec = ProstCodec::<Record, Ack>::default();
-        let answer = client.streaming(Request::new(lines), path, codec).await;
-        let acks: Streaming<Ack> = answer.expect("it is served").into_inner();
-        let last = acks.try_fold(0, async |last, ack: Ack| Ok(ack.upto.max(last))).await;
-        assert_eq!(last.expect("each line is acknowledged"), LINES);
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let megabytes = LINES as f64 * 100.0 / 1e6;
-        megabytes / begun.elapsed().as_secs_f64()
+        let hearing = async {
+            let lines = Request::new(ReceiverStream::new(lines));
+            let answer = client.streaming(lines, path, codec).await;
+            let acks: Streaming<Ack> = answer.expect("it is served").into_inner();
+            let last = acks.try_fold(0, async |last, ack: Ack| Ok(ack.upto.max(last))).await;
+            last.expect("each line is acknowledged")
+        };
+        let (lines, acknowledged) = tokio::join!(reading, hearing);
+        assert_eq!(acknowledged, lines);
+        begun.elapsed()
     };
     tokio::select! {
         why = serving => panic!("the stream ended: {why}"),
-        rate = sending => rate,
+        took = sending => took,
     }
 }
 
@@ -80,9 +94,25 @@ fn agent(ca: &Ca, validity: Validity) -> Identity {
     Identity::new(key, chain, trust, Timestamp::now()).expect("they belong together")
 }
 
-fn message() -> Record {
-    let output = Output { data: line(), ..Output::default() };
-    Record { body: Some(record::Body::Output(output)), ..Record::default() }
+/// Reads a script's lines, and says each. Returns how many there were.
+async fn read(script: &str, said: mpsc::Sender<Record>) -> u64 {
+    let mut command = Command::new("/bin/sh");
+    let child = command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("a shell can be started");
+    let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut lines = 0;
+    loop {
+        let mut data = Vec::with_capacity(128);
+        if out.read_until(b'\n', &mut data).await.expect("it can be read") == 0 {
+            break;
+        }
+        lines += 1;
+        let output = Output { data, ..Output::default() };
+        let record = Record { body: Some(record::Body::Output(output)), ..Record::default() };
+        said.send(record).await.expect("the stream goes on");
+    }
+    assert!(child.wait().await.expect("it ends").success());
+    lines
 }
 
 // === impl Lines ===

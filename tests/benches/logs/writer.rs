@@ -9,7 +9,7 @@ use std::{
 };
 
 /// One line of 100 bytes.
-pub(crate) fn line() -> Vec<u8> {
+fn line() -> Vec<u8> {
     let mut line = vec![b'x'; 99];
     line.push(b'\n');
     line

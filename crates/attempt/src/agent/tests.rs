@@ -110,6 +110,12 @@ fn an_order_is_given_once_and_can_only_grow() {
 }
 
 #[test]
+fn who_is_alone_has_a_wide_window_and_many_share_one() {
+    assert_eq!(window(0), WIDEST);
+    assert_eq!([1, 8, 32, 10_000].map(window), [WIDEST, 512 << 10, WINDOW, WINDOW]);
+}
+
+#[test]
 fn a_quiet_conversation_has_heartbeats() {
     let mut half = Half::new(1, WINDOW);
     let talk = begin(&mut half, First::Start { epoch: 1 });

@@ -137,7 +137,11 @@ fn blank(write: &Write) -> Header {
         epoch: 0,
         number: 0,
         before: 0,
-        chain: frame::digest(payload, 0),
+        chain: match write {
+            Write::Open { .. } | Write::Note { .. } => frame::digest(payload, 0),
+            // It continues the one before, or is that of a record that is there.
+            Write::Record { .. } | Write::End { .. } | Write::Ack { .. } => 0,
+        },
         extra: 0,
         length: u32::try_from(payload.len()).expect("`write` has measured the payload"),
         synced: 0,

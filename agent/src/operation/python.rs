@@ -10,7 +10,7 @@ use waggoner_python::{
     dispatch::{self, Timeout, Variables},
 };
 use waggoner_supervisor::{Spawn, Warm};
-use waggoner_types::{OperationError, Outcome};
+use waggoner_types::{Exit, OperationError, Outcome};
 
 use crate::{
     attempt::Attempt,
@@ -88,7 +88,7 @@ async fn launch(
     place: &Place,
     environment: &Environment,
 ) -> Result<Ended, Outcome> {
-    let described = describe(house, place, environment, start, task).await;
+    let described = describe(house, place, environment, start, task);
     let spawn = described.map_err(|error| {
         let message = format!("failed to prepare the operation's process: {error}");
         failed(OperationError::recoverable(message))
@@ -98,6 +98,9 @@ async fn launch(
 
 /// Makes an outcome of what the process wrote and how it ended.
 async fn conclude(start: &Start, place: &Place, ended: &Ended) -> Outcome {
+    if ended.exit != Exit::Code(0) {
+        place.hear_out().await;
+    }
     if let Some(error) = interrupted(ended, start) {
         return Outcome { result: Err(error), exit: Some(ended.exit) };
     }
@@ -115,7 +118,7 @@ async fn conclude(start: &Start, place: &Place, ended: &Ended) -> Outcome {
 }
 
 /// Writes the process's input, and describes the process.
-async fn describe(
+fn describe(
     house: &House,
     place: &Place,
     environment: &Environment,

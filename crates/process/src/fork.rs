@@ -1,7 +1,7 @@
 //! A process that forks itself, and what becomes of its forks.
 //!
 //! ```text
-//!  ForkServer ── fork ──▶ Fork      it has its group and its cgroup, and waits for its errand
+//!  ForkServer ── fork ──▶ Fork      it has its group, enters its cgroup, and waits for its errand
 //!                          │ run
 //!                          └──────▶ Child, Output      as if it had been spawned
 //! ```

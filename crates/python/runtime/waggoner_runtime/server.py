@@ -3,8 +3,8 @@
 Started by the supervisor as `python -m waggoner_runtime.server NAME...`, with a socket as stdin:
 
     supervisor                      server               child
-        fork, and descriptors ────────▶ fork ──────────────▶ group, cgroup
-        ◀─────────────────────────────────────── its pid ───┤
+        fork, and descriptors ────────▶ fork ──────────────▶ cgroup
+        ◀──────────────────── its pid ───┘
         the errand, on a pipe ──────────────────────────────▶ becomes the operation
         preload a module ─────────────▶ import
         reap a child ─────────────────▶ wait
@@ -173,18 +173,23 @@ def _fork(channel, mark, cgroup, descriptors):
         except BaseException:
             traceback.print_exc()
         _exit(127)
+    if pid > 0:
+        # By us, so that whoever is told of it may signal the group at once.
+        try:
+            os.setpgid(pid, pid)
+        except OSError:
+            pass  # It has been killed.
+        channel.put(b'c', str(pid))
     for descriptor in descriptors:
         os.close(descriptor)
 
 
 def _become(channel, mark, cgroup, descriptors):
     """Becomes an operation, and does not return."""
-    os.setpgid(0, 0)
+    channel.close()
     if cgroup:
         _enter(cgroup)
     stdout, stderr, errand = descriptors
-    channel.put(b'c', str(os.getpid()))
-    channel.close()
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
     os.close(stdout)

@@ -1,6 +1,6 @@
 //! The unix socket of one operation: gRPC and JSON over HTTP, whichever the process speaks.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::DefaultBodyLimit, http::header::CONTENT_TYPE};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,8 +9,12 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::timeout,
+};
 use tonic::service::Routes;
 use tower::{ServiceExt as _, service_fn};
 use tracing::debug;
@@ -26,11 +30,15 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Socket {
     path: Utf8PathBuf,
-    _tasks: Tasks,
+    connections: Arc<Tasks>,
+    _listening: Tasks,
 }
 
 /// How many connections are served at once: a `ctx` for each of a script's children, and then some.
 const CONNECTIONS: usize = 256;
+
+/// How long a process that is gone is still heard.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The most bytes of a request: what the manager takes in one message, with room for its envelope.
 pub(crate) const MOST: usize = 3 * 1024 * 1024;
@@ -43,9 +51,25 @@ impl Socket {
     pub(crate) fn open(path: Utf8PathBuf, api: Arc<HostApi>) -> io::Result<Self> {
         remove_file(&path)?;
         let listener = UnixListener::bind(&path)?;
-        let tasks = Tasks::default();
-        tasks.spawn("socket", accept(listener, ContextApi(api)));
-        Ok(Self { path, _tasks: tasks })
+        let (listening, connections) = (Tasks::default(), Arc::new(Tasks::default()));
+        listening.spawn("socket", accept(listener, ContextApi(api), Arc::clone(&connections)));
+        Ok(Self { path, connections, _listening: listening })
+    }
+
+    /// Hears what a process that is gone has still said. What it left behind may hold connections,
+    /// so that this waits for a second at the most.
+    pub(crate) async fn hear_out(&self) {
+        let heard = async {
+            // Whoever came before a last guest is served before it.
+            if let Ok(mut guest) = UnixStream::connect(&self.path).await {
+                drop(guest.shutdown().await);
+                drop(guest.read(&mut [0]).await);
+            }
+            self.connections.join().await;
+        };
+        if timeout(LAST_WORDS, heard).await.is_err() {
+            debug!("a descendant of the operation's holds a connection");
+        }
     }
 
     /// Where it is.
@@ -61,8 +85,7 @@ impl Socket {
     }
 }
 
-async fn accept(listener: UnixListener, api: ContextApi) {
-    let connections = Tasks::default();
+async fn accept(listener: UnixListener, api: ContextApi, connections: Arc<Tasks>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let place = room.clone().acquire_owned().await;
@@ -97,9 +120,11 @@ async fn serve(stream: UnixStream, api: ContextApi) {
             router.oneshot(request.map(Body::new)).await
         }
     });
-    let served = auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .await;
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    // What a process says before it is killed is heard.
+    http.http1().half_close(true);
+    let served =
+        http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).await;
     if let Err(error) = served {
         debug!(error, "a connection of the operation's ended badly");
     }

@@ -101,6 +101,11 @@ impl Place {
         Ok(Self { folder: directory, api, socket, _admissions: admissions, ctx_url, env })
     }
 
+    /// Hears what the operation's process has still said before it was killed.
+    pub(crate) async fn hear_out(&self) {
+        self.socket.hear_out().await;
+    }
+
     /// Closes the place: the operation's process has ended.
     pub(crate) fn leave(self) {
         self.socket.close();

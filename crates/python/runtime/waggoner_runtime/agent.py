@@ -42,9 +42,53 @@ class _Connection(http.client.HTTPConnection):
 
 def call(method, message):
     """Calls a method with a message as a dict and returns the answer as a dict."""
-    body = json.dumps(message).encode('ascii')
-    path = '/waggoner.plugin.v1.ContextService/' + method
-    status, answer = _exchange(path, body)
+    return _answered(*_exchange(*_request(method, message)))
+
+
+class Line:
+    """A connection of its own for calls whose answer is waited for later, maybe by another thread:
+    what a call carries is on its way when it is made, whatever becomes of the process."""
+
+    def __init__(self):
+        self._connection = None
+        self._request = None
+
+    def say(self, method, message):
+        """Makes a call, which `hear` has to follow."""
+        self._request = _request(method, message)
+        for _ in range(2):
+            try:
+                self._connection = self._connection or _Connection(_path())
+                self._connection.request('POST', *self._request)
+                return
+            except OSError:
+                # The agent closed it while it was idle: once more on a new one.
+                self._close()
+
+    def hear(self):
+        """Returns the answer. Where the call was lost, it is made again."""
+        answer = None
+        try:
+            if self._connection is not None:
+                response = self._connection.getresponse()
+                answer = response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self._close()
+        return _answered(*(answer or _exchange(*self._request)))
+
+    def _close(self):
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _request(method, message):
+    # All tries are one call: what the first one did is not done again.
+    return ('/waggoner.plugin.v1.ContextService/' + method, json.dumps(message).encode('ascii'),
+            {'content-type': 'application/json', 'waggoner-call': uuid.uuid4().hex})
+
+
+def _answered(status, answer):
     try:
         answer = json.loads(answer or b'{}')
     except ValueError:
@@ -54,11 +98,9 @@ def call(method, message):
     raise AgentError(status, answer)
 
 
-def _exchange(path, body):
+def _exchange(path, body, headers):
     deadline = None
     pause = 0.02
-    # All tries are one call: what the first one did is not done again.
-    headers = {'content-type': 'application/json', 'waggoner-call': uuid.uuid4().hex}
     while True:
         connection, fresh = _connection()
         try:
@@ -86,13 +128,17 @@ def _connection():
     connection = getattr(_local, 'connection', None)
     if connection is not None and _local.pid == os.getpid():
         return connection, False
+    _local.connection = _Connection(_path())
+    _local.pid = os.getpid()
+    return _local.connection, True
+
+
+def _path():
     path = os.environ.get('WAGGONER_SOCKET')
     if not path:
         raise RuntimeError(
             'WAGGONER_SOCKET is not set: operations are started by a Waggoner agent')
-    _local.connection = _Connection(path)
-    _local.pid = os.getpid()
-    return _local.connection, True
+    return path
 
 
 def _forget():

@@ -1,7 +1,8 @@
 """Log lines and events on their way to the agent: in order, in batches, never one call per line.
 
-A thread sends what is there as soon as it is there; what is added meanwhile makes the next batch.
-Whoever needs the order kept, as an update of runtime properties does, calls `flush` first.
+What is added while nothing is on its way is said at once, without waiting for an answer: a process
+that is killed right after has said it. A thread hears the answer; what is added meanwhile makes the
+next batch. Whoever needs the order kept, as an update of runtime properties does, calls `flush` first.
 """
 
 import atexit
@@ -27,17 +28,26 @@ LEVELS = ('debug', 'info', 'warning', 'error', 'critical')
 class _Events:
     def __init__(self):
         self.queue = collections.deque()
+        # Held by whoever sends, until what was sent is answered.
         self.sending = threading.Lock()
+        # The lock is held for the thread, which is to hear an answer.
+        self.handed = False
         self.wake = threading.Event()
+        self.line = agent.Line()
+        self.said = 0
         self.thread = None
 
     def add(self, event):
         self.queue.append(event)
-        if len(self.queue) > WAITING:
-            self.flush()
-            return
         if self.thread is None:
             self.start()
+        if len(self.queue) > WAITING or not self.thread.is_alive():
+            self.flush()
+            return
+        if self.sending.acquire(False):
+            self.handed = self.say()
+            if not self.handed:
+                self.sending.release()
         self.wake.set()
 
     def start(self):
@@ -46,23 +56,53 @@ class _Events:
         try:
             self.thread.start()
         except RuntimeError:
-            pass  # The interpreter ends: the flush at exit sends it.
+            pass  # The interpreter ends: lines are sent one by one.
 
     def run(self):
         while True:
             self.wake.wait()
             self.wake.clear()
-            self.flush()
+            if self.handed:
+                self.handed = False
+                self.hear()
+            elif not self.sending.acquire(False):
+                # Whoever holds it sends what there is, or wakes this.
+                continue
+            self.drain()
+            self.release()
 
     def flush(self):
-        with self.sending:
-            while self.queue:
-                batch = self.take()
-                try:
-                    agent.call('WriteEvents', {'events': batch})
-                except Exception as error:
-                    # An operation does not fail because its log does.
-                    sys.stderr.write('{0} log lines were lost: {1}\n'.format(len(batch), error))
+        self.sending.acquire()
+        self.drain()
+        self.release()
+
+    def drain(self):
+        while self.say():
+            self.hear()
+
+    def release(self):
+        self.sending.release()
+        if self.queue:
+            # Added by somebody who found the lock held.
+            self.wake.set()
+
+    def say(self):
+        """Sends a batch, if there is one, and says whether an answer is to be heard."""
+        batch = self.take()
+        self.said = len(batch)
+        if batch:
+            try:
+                self.line.say('WriteEvents', {'events': batch})
+            except Exception:
+                pass  # `hear` tries again.
+        return bool(batch)
+
+    def hear(self):
+        try:
+            self.line.hear()
+        except Exception as error:
+            # An operation does not fail because its log does.
+            sys.stderr.write('{0} log lines were lost: {1}\n'.format(self.said, error))
 
     def take(self):
         batch = []

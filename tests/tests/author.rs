@@ -33,8 +33,8 @@ fn the_authors_page_leads_from_the_template_to_an_installed_blueprint() {
     assert!(steps.len() > 10, "the page has its commands: {steps:?}");
     let home = camino_tempfile::tempdir().unwrap();
     let _down = Down(home.path());
-    let script: String =
-        steps.iter().map(|step| format!("printf '%s\\n' '{MARK}'\n{}\n", step.commands)).collect();
+    let each = |step: &Step| format!("printf '%s\\n' '{MARK}'\n{}\n", step.commands);
+    let script = steps.iter().map(each).collect::<Vec<_>>().concat();
 
     let said = shell(home.path()).args(["-euc", &format!("exec 2>&1\n{script}")]).output().unwrap();
     let printed = String::from_utf8_lossy(&said.stdout).replace(home.path().as_str(), HOME);

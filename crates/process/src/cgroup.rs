@@ -32,8 +32,8 @@ pub struct Cgroup {
 /// Those that were dropped with somebody inside.
 type Left = Mutex<Vec<Utf8PathBuf>>;
 
-/// How old an empty directory of another is before it is taken for one that was left.
-const NEW: Duration = Duration::from_secs(10);
+/// How old a directory of another is before it is taken for one that was left.
+const OLD: Duration = Duration::from_mins(10);
 
 // === impl Cgroups ===
 
@@ -160,22 +160,34 @@ impl Drop for Cgroup {
     }
 }
 
-/// Removes the empty directories of those who ended without a word, and whom nobody follows.
+/// Removes what those have left who ended without a word, and whom nobody follows: their
+/// directories and the cgroups in them, as far as nobody lives there.
 fn sweep_others(own: &Utf8Path, name: &str) {
     let Some((family, _)) = name.split_once('-') else { return };
-    let is_one = |entry: &Utf8DirEntry| {
-        let other = entry.file_name();
-        let is_of_family = other.split_once('-').is_some_and(|(first, _)| first == family);
-        // One that is new is about to be used.
-        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-        let age = age.and_then(|modified| modified.elapsed().ok());
-        is_of_family && other != name && age.is_some_and(|age| age > NEW)
-    };
-    let entries = own.read_dir_utf8().into_iter().flatten().flatten();
-    for other in entries.filter(is_one) {
-        // It fails where somebody lives in it, or has a cgroup there.
-        fs_err::remove_dir(other.path()).ok();
+    for other in old_directories(own) {
+        let other_name = other.file_name().unwrap_or_default();
+        let is_of_family = other_name.split_once('-').is_some_and(|(first, _)| first == family);
+        if !is_of_family || other_name == name {
+            continue;
+        }
+        for cgroup in old_directories(&other) {
+            // It fails where somebody lives in it.
+            fs_err::remove_dir(cgroup).ok();
+        }
+        fs_err::remove_dir(other).ok();
     }
+}
+
+/// Lists the directories in one that nobody made or changed for a while. One that is new may be
+/// about to be used.
+fn old_directories(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let entries = directory.read_dir_utf8().into_iter().flatten().flatten();
+    let is_old = |entry: &Utf8DirEntry| {
+        let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_dir);
+        let age = metadata.and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+        age.is_some_and(|age| age > OLD)
+    };
+    entries.filter(is_old).map(Utf8DirEntry::into_path).collect()
 }
 
 fn is_removed(removed: io::Result<()>) -> bool {

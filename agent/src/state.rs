@@ -5,7 +5,7 @@
 //!  artifacts/      by digest
 //!  python/         Python environments, and what they are made of
 //!  journal/        what the supervisor keeps of attempts
-//!  facade/         the REST facade's certificate and port
+//!  facade/         the certificate and the ports of what is served on the loopback
 //!  attempts/<id>/  one operation's own, gone when it ends
 //!  work/           where operations work: Cloudify's AGENT_WORK_DIR
 //!  bin/ctx         this program, by the name under which scripts know it

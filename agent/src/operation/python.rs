@@ -36,6 +36,9 @@ pub(super) struct Task {
 /// The most bytes of a result that is read: more could not be sent.
 const MOST: u64 = 16 * 1024 * 1024;
 
+/// How many lines, and how many bytes, of a process's last words its error repeats.
+const WORDS: (usize, usize) = (3, 500);
+
 /// The most bytes that are read at once: sooner than they are handed to somebody who may wait.
 const SMALL: u64 = 64 * 1024;
 
@@ -108,13 +111,28 @@ async fn conclude(start: &Start, place: &Place, ended: &Ended) -> Outcome {
     let timeout =
         start.timeout.map(|after| Timeout { after, recoverable: recoverable == Some(true) });
     match output(place).await {
-        Ok(output) => dispatch::outcome(output.as_deref(), ended.exit, timeout),
+        Ok(output) => {
+            let mut outcome = dispatch::outcome(output.as_deref(), ended.exit, timeout);
+            if let (Err(error), Some(words)) = (&mut outcome.result, last_words(ended)) {
+                error.message = format!("{}; the last that it wrote: {words}", error.message);
+            }
+            outcome
+        }
         Err(error) => {
             let message = format!("failed to read what the operation's process wrote: {error}");
             let result = Err(OperationError::non_recoverable(message));
             Outcome { result, exit: Some(ended.exit) }
         }
     }
+}
+
+/// Returns the end of what a process wrote to stderr that did not end well.
+fn last_words(ended: &Ended) -> Option<String> {
+    let [_, stderr] = &ended.tails;
+    let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(WORDS.0)..)?.join("\n");
+    let begin = last.ceil_char_boundary(last.len().saturating_sub(WORDS.1));
+    Some(last[begin..].to_owned()).filter(|words| ended.exit != Exit::Code(0) && !words.is_empty())
 }
 
 /// Writes the process's input, and describes the process.

@@ -60,7 +60,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Known {
     servers: HashMap<Arc<Key>, Arc<Server>>,
-    /// Those that could not be started, and when.
+    /// Those that could not be started, or could not fork, and when.
     cold: HashMap<Arc<Key>, Instant>,
     /// Modules that are imported by each operation for itself.
     unkept: HashSet<(Arc<Key>, String)>,
@@ -107,7 +107,7 @@ impl Warm {
                 }
                 Err(error) => {
                     info!(%error, program = %key.program, "a warm server is of no use");
-                    if !server.is_started() {
+                    if !server.has_forked() {
                         self.shared.known().remember_cold(&key);
                     }
                     self.shared.discard(&server);

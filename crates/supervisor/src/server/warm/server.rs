@@ -34,6 +34,8 @@ struct State {
     spare: Option<Fork>,
     /// A spare is being made.
     is_preparing: bool,
+    /// It has forked.
+    has_forked: bool,
     /// What it has imported, or is importing.
     modules: HashSet<String>,
     output: Option<Output>,
@@ -64,6 +66,7 @@ impl Server {
             used: Instant::now(),
             spare: None,
             is_preparing: false,
+            has_forked: false,
             modules: HashSet::new(),
             output: None,
             words: Vec::new(),
@@ -76,10 +79,12 @@ impl Server {
     pub(super) async fn fork(&self, cgroups: Option<&Cgroups>) -> io::Result<Fork> {
         let process = self.process.get_or_try_init(|| self.start()).await?;
         let spare = self.state().spare.take();
-        match spare {
-            Some(spare) => Ok(spare),
-            None => process.fork(cgroup(cgroups)).await,
+        if let Some(spare) = spare {
+            return Ok(spare);
         }
+        let fork = process.fork(cgroup(cgroups)).await?;
+        self.state().has_forked = true;
+        Ok(fork)
     }
 
     /// Makes a fork that waits, unless there is one.
@@ -156,8 +161,9 @@ impl Server {
         drop(spare);
     }
 
-    pub(super) fn is_started(&self) -> bool {
-        self.process.initialized()
+    /// Says whether it can do what it is for.
+    pub(super) fn has_forked(&self) -> bool {
+        self.state().has_forked
     }
 
     /// It is used.

@@ -68,8 +68,8 @@ pub enum TrialError {
     Late(Duration),
     #[error("failed to read the wagon")]
     Wagon(#[source] io::Error),
-    #[error("failed to prepare the plugin's environment: {}", .0.message())]
-    Environment(Box<Status>),
+    #[error("failed to bring the plugin to the agent: {}", .0.message())]
+    Bring(Box<Status>),
     #[error("failed to run the operation: {}", .0.message())]
     Talk(Box<Status>),
     #[error("failed to run the operation: the agent hung up before it said how it ended")]
@@ -96,7 +96,7 @@ impl Trial {
         Ok(Self { agent, door, link: None })
     }
 
-    /// Waits for the agent, brings it the plugin, and has the environment made ready.
+    /// Waits for the agent, and brings it the plugin.
     pub(crate) async fn prepare(&mut self, tree: &Tree) -> Result<(), TrialError> {
         let link = tokio::select! {
             linked = Box::pin(self.door.link()) => linked?,
@@ -104,11 +104,7 @@ impl Trial {
             () = tokio::time::sleep(CONNECTED) => return Err(TrialError::Late(CONNECTED)),
         };
         let link = self.link.insert(link);
-        link.bring(tree).await?;
-        let environment = Some(environment(tree));
-        let request = pb::PrepareEnvironmentRequest { environment };
-        let prepared = link.client().prepare_environment(request).await;
-        prepared.map(drop).map_err(|status| TrialError::Environment(Box::new(status)))
+        link.bring(tree).await
     }
 
     /// Runs an operation to its end. An order cancels it, a second one kills it.

@@ -62,6 +62,8 @@ impl Tree {
         let (from, tree, to) = (packed.clone(), directory.to_owned(), kept);
         let link = tokio::task::spawn_blocking(move || linked(&from, &tree, &to));
         let linked = link.await.expect("linking a wagon does not panic")?;
+        let kept = [Some(&packed), linked.as_ref()];
+        prune(cache, &kept).map_err(SourceError::Keep)?;
         Self::of(linked.unwrap_or(packed), directory)
     }
 
@@ -115,6 +117,18 @@ fn key(directory: &Utf8Path) -> io::Result<Digest> {
         }
     }
     Ok(Digest(hasher.finalize().into()))
+}
+
+/// Removes the wagons of before.
+fn prune(cache: &Utf8Path, kept: &[Option<&Utf8PathBuf>]) -> io::Result<()> {
+    for entry in cache.read_dir_utf8()? {
+        let entry = entry?;
+        let holds = |wagon: &&Utf8PathBuf| wagon.starts_with(entry.path());
+        if !kept.iter().flatten().any(holds) {
+            fs_err::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn only_wagon(directory: &Utf8Path) -> Option<Utf8PathBuf> {

@@ -53,7 +53,7 @@ impl Link {
         let messages = std::iter::once(message(Message::Header(header)))
             .chain(chunks.into_iter().map(move |chunk| message(Message::Chunk(chunk))));
         let written = self.client().write_artifact(tokio_stream::iter(messages)).await;
-        written.map(drop).map_err(|status| TrialError::Environment(Box::new(status)))
+        written.map(drop).map_err(|status| TrialError::Bring(Box::new(status)))
     }
 
     pub(super) async fn converse(

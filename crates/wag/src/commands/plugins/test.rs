@@ -60,10 +60,7 @@ pub(super) async fn run(context: &mut Context<'_>, test: &Test) -> Result<(), Er
     let wagons = site.dir().join("wagons");
     let tree = orders.or(Tree::open(&directory, &wagons, context.ui)).await?;
     let tenant: TenantName = TENANT.parse().expect("the constant is a name");
-    if !forget_others(&site, &tenant, &tree)? {
-        let what = format!("{} {} and what it needs", tree.package_name, tree.package_version);
-        context.ui.step("Installing", what);
-    }
+    forget_others(&site, &tenant, &tree)?;
 
     let mut trial = Trial::begin(&site, &tenant).await?;
     let ran = perform(context, &mut trial, &mut orders, test, &tree, &mut given).await;

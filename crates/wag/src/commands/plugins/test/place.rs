@@ -51,16 +51,15 @@ impl Place {
     }
 }
 
-/// Removes the environments of wagons that are not this one. Returns whether there can be one of it.
-pub(super) fn forget_others(site: &Site, tenant: &TenantName, tree: &Tree) -> Result<bool, Error> {
+/// Removes the environments of wagons that are not this one.
+pub(super) fn forget_others(site: &Site, tenant: &TenantName, tree: &Tree) -> Result<(), Error> {
     let (current, digest) = (site.dir().join(CURRENT), tree.digest.to_string());
     if fs_err::read_to_string(&current).is_ok_and(|known| known == digest) {
-        return Ok(true);
+        return Ok(());
     }
     site.forget_environments(tenant)?;
     let written = fs_err::write(&current, digest);
-    written.map_err(|source| Error::Write { path: current, source })?;
-    Ok(false)
+    written.map_err(|source| Error::Write { path: current, source })
 }
 
 /// The user's cache, by the XDG base directory specification.

@@ -38,7 +38,7 @@ pub(crate) struct Socket {
 const CONNECTIONS: usize = 256;
 
 /// How long a process that is gone is still heard.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The most bytes of a request: what the manager takes in one message, with room for its envelope.
 pub(crate) const MOST: usize = 3 * 1024 * 1024;
@@ -57,7 +57,7 @@ impl Socket {
     }
 
     /// Hears what a process that is gone has still said. What it left behind may hold connections,
-    /// so that this waits for a second at the most.
+    /// so that this waits for some seconds at the most.
     pub(crate) async fn hear_out(&self) {
         let heard = async {
             // Whoever came before a last guest is served before it.

@@ -54,6 +54,12 @@ async fn a_process_over_its_time_is_ended_with_its_family() {
     assert_eq!(story.outcome().exit, Some(Exit::TimedOut));
     assert_eq!(story.error().kind, ErrorKind::NonRecoverable);
     assert_eq!(story.error().message, "Process killed due to timeout of 1 seconds");
+    let mut start = shell("sleep 60");
+    start.timeout = Some(seconds(1));
+    start.context_json =
+        r#"{"tenant": {"name": "default_tenant"}, "timeout_recoverable": true}"#.to_owned();
+    let story = site.run(start).await;
+    assert_eq!(story.error().kind, ErrorKind::Recoverable, "it may be tried again");
     let pid = fs_err::read_to_string(pids).unwrap();
     assert!(!is_alive(pid.trim()), "its child lives");
 }

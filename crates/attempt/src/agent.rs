@@ -30,7 +30,7 @@ pub use words::{First, Held, Input, Next, Output, Piece, Refusal, Say, Talk};
 pub const WINDOW: usize = 128 * 1024;
 
 /// The widest window, for who is alone.
-pub const WIDEST: usize = 1024 * 1024;
+pub const WIDEST: usize = 2 * 1024 * 1024;
 
 /// What all conversations of an agent together may have unacknowledged, beyond their least windows.
 const SHARED: usize = 4 * 1024 * 1024;

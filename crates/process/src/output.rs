@@ -56,6 +56,9 @@ struct Stream {
     filled: usize,
     /// When the first byte of the buffer was read.
     since: Option<Instant>,
+    /// How often little was read into the buffer, and until when more may gather in the pipe.
+    sips: u32,
+    rests_until: Option<Instant>,
     /// The most that is still read of it, when draining.
     left: usize,
     /// It was closed with a writer at the other end.
@@ -75,6 +78,14 @@ const SMALL: usize = 4 * 1024;
 /// How long a byte may wait for company. A person does not notice it in a live log, and it keeps
 /// a child that writes line by line from costing a message per line.
 const COMPANY: Duration = Duration::from_millis(20);
+
+/// What is little to read at once.
+const SIP: usize = 16 * 1024;
+
+/// After how many sips of a chunk, and for how long, more may gather in the pipe first: to read
+/// each line by itself costs both sides more than the line, and its chunk waits for company anyway.
+const SIPS: u32 = 8;
+const REST: Duration = Duration::from_millis(1);
 
 // === impl Output ===
 
@@ -157,7 +168,8 @@ impl Stream {
         // A user's pipes may have reached their limit: then it stays as large as it is.
         _ = fcntl_setpipe_size(&pipe, PIPE);
         let (buffer, filled, left) = (Vec::new(), 0, usize::MAX);
-        Self { source, pipe: Some(pipe), buffer, filled, since: None, left, cut: false }
+        let (since, sips, rests_until, cut) = (None, 0, None, false);
+        Self { source, pipe: Some(pipe), buffer, filled, since, sips, rests_until, left, cut }
     }
 
     /// Takes the chunk if it is full, old enough, or the last.
@@ -168,13 +180,17 @@ impl Stream {
             // The next chunk is likely to be as large as this one.
             let mut bytes = std::mem::replace(&mut self.buffer, vec![0; self.filled.max(SMALL)]);
             bytes.truncate(self.filled);
-            (self.filled, self.since) = (0, None);
+            (self.filled, self.since, self.sips) = (0, None, 0);
             Chunk { source: self.source, bytes }
         })
     }
 
     /// Waits until there is something to read, and reads it. Cancel safe.
     async fn fill(&mut self) {
+        if let Some(until) = self.rests_until {
+            sleep_until(until).await;
+            self.rests_until = None;
+        }
         let Some(pipe) = &self.pipe else { return };
         let readable = pipe.readable().await;
         match readable.and_then(|()| self.read(pipe::Receiver::try_read)) {
@@ -220,6 +236,8 @@ impl Stream {
         if count > 0 {
             self.since.get_or_insert_with(Instant::now);
             self.filled += count;
+            self.sips += u32::from(count < SIP);
+            self.rests_until = (count < SIP && self.sips > SIPS).then(|| Instant::now() + REST);
             self.left = if self.left == usize::MAX { self.left } else { self.left - count };
         }
         Ok(count)

@@ -155,14 +155,19 @@ impl PrepareError {
     fn is_hosts(&self) -> bool {
         match self {
             Self::NoWagon { .. } | Self::Environment(EnvironmentError::Host { .. }) => true,
+            // The tool says it in the words of strerror(3).
+            Self::Environment(EnvironmentError::Install { source, .. }) => {
+                source.to_string().contains("No space left on device")
+            }
+            Self::Environment(EnvironmentError::Wagon { source, .. }) => {
+                source.flaw.is_of_the_host()
+            }
             Self::Environment(
                 EnvironmentError::NoInterpreter { .. }
                 | EnvironmentError::NoTool { .. }
-                | EnvironmentError::Wagon { .. }
                 | EnvironmentError::OtherWagon { .. }
                 | EnvironmentError::NoCommon { .. }
-                | EnvironmentError::BrokenWheel { .. }
-                | EnvironmentError::Install { .. },
+                | EnvironmentError::BrokenWheel { .. },
             ) => false,
         }
     }

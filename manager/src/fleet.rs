@@ -36,6 +36,7 @@ use crate::home::Home;
 pub(crate) mod artifacts;
 pub(crate) mod dial;
 pub(crate) mod enrol;
+pub(crate) mod installs;
 pub(crate) mod reconcile;
 pub(crate) mod session;
 
@@ -67,8 +68,8 @@ pub(crate) struct Link {
     pub(crate) clock_offset: SignedDuration,
     /// Cancelled to end the link, and when it has ended.
     pub(crate) ended: CancellationToken,
-    /// Artifacts that the agent is known to hold; the lock also makes one bring them.
-    held: tokio::sync::Mutex<HashSet<Digest>>,
+    /// Artifacts that the agent was known to hold then; the lock also makes one bring them.
+    held: tokio::sync::Mutex<HashMap<Digest, time::Instant>>,
 }
 
 /// Counts an attempt on a link for as long as it lives.

@@ -21,6 +21,7 @@ mod fleet;
 mod follow;
 mod honest;
 mod imports;
+mod installs;
 mod kill;
 mod links;
 mod rest;

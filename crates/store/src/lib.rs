@@ -33,6 +33,7 @@ pub mod event;
 pub mod execution;
 mod filter;
 pub mod group;
+pub mod installation;
 pub mod instance;
 pub mod join;
 pub mod label;

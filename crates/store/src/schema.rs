@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004_output.sql"),
     include_str!("schema/0005_drain.sql"),
     include_str!("schema/0006_annotations.sql"),
+    include_str!("schema/0007_installations.sql"),
 ];
 
 /// Why the database cannot be brought to our version.

@@ -14,7 +14,7 @@ pub(crate) use self::{
     admin::{Agents, JoinTokens, Role, Secrets, Tenants, Tokens},
     author::Test,
     blueprints::{Blueprints, Local},
-    catalog::{Pack, Plugins, WagonFiles},
+    catalog::{OnAgents, Pack, Plugins, WagonFiles},
     journey::{Down, Up},
     runs::{Deployments, Events, Executions, Level, NodeInstances, Update, Values},
 };

@@ -69,6 +69,9 @@ pub enum Error {
     Site(#[from] SiteError),
     #[error(transparent)]
     Trial(#[from] TrialError),
+    /// An agent could not install or remove a plugin.
+    #[error("failed on agent `{agent}`: {why}")]
+    NotInstalled { agent: String, why: String },
     /// An execution that was followed ended otherwise than well.
     #[error("the execution `{id}` of `{workflow}` {how}")]
     Execution { id: String, workflow: String, how: &'static str, why: Option<String> },
@@ -113,6 +116,7 @@ impl Error {
             | Self::Exec { .. }
             | Self::Inputs(_)
             | Self::Execution { .. }
+            | Self::NotInstalled { .. }
             | Self::NotIdle { .. }
             | Self::WhichDeployment(_) => Exit::Failed,
         }

@@ -1,17 +1,20 @@
 //! `PluginService`.
 
+use std::sync::Arc;
+
 use tokio::io::AsyncReadExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use waggoner_link::settings::MAX_CHUNK;
 use waggoner_proto::v1::{
     DeletePluginRequest, DeletePluginResponse, DownloadPluginRequest, DownloadPluginResponse,
-    GetPluginRequest, GetPluginResponse, ListPluginsRequest, ListPluginsResponse, Plugin,
-    PluginYaml, UploadPluginRequest, UploadPluginResponse, ValidatePluginRequest,
+    GetPluginRequest, GetPluginResponse, InstallPluginRequest, InstallPluginResponse,
+    ListPluginsRequest, ListPluginsResponse, Plugin, PluginYaml, UninstallPluginRequest,
+    UninstallPluginResponse, UploadPluginRequest, UploadPluginResponse, ValidatePluginRequest,
     ValidatePluginResponse, download_plugin_response::Message,
     plugin_service_server::PluginService,
 };
-use waggoner_store::{Deletion, PageRequest, plugin};
+use waggoner_store::{Deletion, PageRequest, installation::Installation, plugin};
 use waggoner_wire::{At as _, timestamp};
 
 use crate::{
@@ -22,7 +25,10 @@ use crate::{
         uploads::{self, piece},
     },
     catalog::plugins::{LARGEST, check},
+    fleet,
 };
+
+mod installs;
 
 piece!(UploadPluginRequest, upload_plugin_request, PluginHeader);
 piece!(ValidatePluginRequest, validate_plugin_request, PluginHeader);
@@ -43,7 +49,7 @@ impl PluginService for Api {
             // Held until the row refers to it, so that no sweep takes it in between.
             let _artifact = received.publish().await.map_err(not_taken)?;
             self.home.store.create_plugin(plugin.clone()).await.map_err(refused)?;
-            Ok(UploadPluginResponse { plugin: Some(message(plugin)) })
+            Ok(UploadPluginResponse { plugin: Some(message(plugin, &[])) })
         })
         .await
     }
@@ -57,9 +63,12 @@ impl PluginService for Api {
             request.into_inner();
         let package = Some(package_name).filter(|name| !name.is_empty());
         let page = PageRequest::new(page_size, page_token);
-        let page = self.home.store.plugins(tenant, package, &page).await.map_err(refused)?;
+        let page = self.home.store.plugins(tenant.clone(), package, &page).await;
+        let page = page.map_err(refused)?;
+        let ids = page.items.iter().map(|plugin| plugin.id).collect();
+        let standing = self.standing(&tenant, ids).await?;
         Ok(Response::new(ListPluginsResponse {
-            plugins: page.items.into_iter().map(message).collect(),
+            plugins: page.items.into_iter().map(|plugin| message(plugin, &standing)).collect(),
             next_page_token: page.next.unwrap_or_default(),
         }))
     }
@@ -70,8 +79,9 @@ impl PluginService for Api {
     ) -> Result<Response<GetPluginResponse>, Status> {
         let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
         let id = request.into_inner().id.parse().at("id")?;
-        let plugin = self.home.store.plugin(tenant, id).await.map_err(refused)?;
-        Ok(Response::new(GetPluginResponse { plugin: Some(message(plugin)) }))
+        let plugin = self.home.store.plugin(tenant.clone(), id).await.map_err(refused)?;
+        let standing = self.standing(&tenant, vec![id]).await?;
+        Ok(Response::new(GetPluginResponse { plugin: Some(message(plugin, &standing)) }))
     }
 
     async fn delete_plugin(
@@ -84,7 +94,17 @@ impl PluginService for Api {
         let deletion = if request.force { Deletion::Forced } else { Deletion::IfUnused };
         self.once(&tenant, "DeletePlugin", &request.request_id, &request, async {
             let store = &self.home.store;
-            store.delete_plugin(tenant.clone(), id, deletion).await.map_err(refused)?;
+            let standing = self.standing(&tenant, vec![id]).await?;
+            let gone = store.delete_plugin(tenant.clone(), id, deletion).await.map_err(refused)?;
+            let home = Arc::clone(&self.home);
+            let mut links = home.fleet.links_of(&tenant);
+            links.retain(|link| standing.iter().any(|it| it.agent == link.key.name));
+            // What agents have of it goes as well, where no operation uses it.
+            self.home.tasks.spawn("uninstall", async move {
+                for link in links {
+                    fleet::installs::remove(&home, &link, &gone).await;
+                }
+            });
             Ok(DeletePluginResponse {})
         })
         .await
@@ -105,7 +125,7 @@ impl PluginService for Api {
         let (pieces, stream) = tokio::sync::mpsc::channel(2);
         self.home.tasks.spawn("download", async move {
             let whole = |message| Ok(DownloadPluginResponse { message: Some(message) });
-            let mut next = whole(Message::Plugin(message(plugin)));
+            let mut next = whole(Message::Plugin(message(plugin, &[])));
             while pieces.send(next).await.is_ok() {
                 let mut chunk = vec![0; MAX_CHUNK];
                 next = match file.read(&mut chunk).await {
@@ -121,6 +141,34 @@ impl PluginService for Api {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
+    async fn install_plugin(
+        &self,
+        request: Request<InstallPluginRequest>,
+    ) -> Result<Response<InstallPluginResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let request = request.into_inner();
+        self.once(&tenant, "InstallPlugin", &request.request_id, &request, async {
+            let InstallPluginRequest { plugin, package_version, agents, .. } = &request;
+            let begun = self.install_on(&tenant, plugin, package_version, agents).await?;
+            Ok(InstallPluginResponse { installations: begun })
+        })
+        .await
+    }
+
+    async fn uninstall_plugin(
+        &self,
+        request: Request<UninstallPluginRequest>,
+    ) -> Result<Response<UninstallPluginResponse>, Status> {
+        let tenant = self.tenant(request.metadata(), &request.get_ref().tenant).await?;
+        let request = request.into_inner();
+        self.once(&tenant, "UninstallPlugin", &request.request_id, &request, async {
+            let UninstallPluginRequest { plugin, package_version, agents, .. } = &request;
+            let left = self.uninstall_from(&tenant, plugin, package_version, agents).await?;
+            Ok(UninstallPluginResponse { installations: left })
+        })
+        .await
+    }
+
     async fn validate_plugin(
         &self,
         request: Request<Streaming<ValidatePluginRequest>>,
@@ -131,12 +179,14 @@ impl PluginService for Api {
         let tenant = self.meant(caller, &header.tenant).await?;
         let received = self.receive(&mut stream, &header.digest, header.size, LARGEST).await?;
         let plugin = check(tenant, header, &received).await?;
-        let plugin = Plugin { id: String::new(), ..message(plugin) };
+        let plugin = Plugin { id: String::new(), ..message(plugin, &[]) };
         Ok(Response::new(ValidatePluginResponse { plugin: Some(plugin) }))
     }
 }
 
-fn message(plugin: plugin::Plugin) -> Plugin {
+fn message(plugin: plugin::Plugin, standing: &[Installation]) -> Plugin {
+    let here = standing.iter().filter(|installation| installation.plugin == plugin.id);
+    let installations = here.cloned().map(installs::message).collect();
     let plugin::Plugin {
         id,
         tenant,
@@ -175,5 +225,6 @@ fn message(plugin: plugin::Plugin) -> Plugin {
             .into_iter()
             .map(|yaml| PluginYaml { name: yaml.name, text: yaml.text })
             .collect(),
+        installations,
     }
 }

@@ -28,7 +28,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The package whose wagon is the Python runtime: see `docs/adr/0002`.
-const RUNTIME: &str = "cloudify-common";
+pub(crate) const RUNTIME: &str = "cloudify-common";
 
 /// The name of the plugin that runs scripts, and its one function.
 const SCRIPT: (&str, &str) = ("script", "script_runner.tasks.run");
@@ -78,6 +78,11 @@ pub(crate) async fn prepare(
         unlinked_timeout: policy.unlinked.map(waggoner_wire::duration),
     };
     Ok(Ready { agent: link.key.clone(), start })
+}
+
+/// Says whether a plugin's wagon has a cloudify-common of its own.
+pub(crate) fn carries_common(plugin: &waggoner_store::plugin::Plugin) -> bool {
+    plugin.wheels.iter().any(|wheel| wheel.to_lowercase().starts_with("cloudify_common-"))
 }
 
 /// Returns the id of the attempt at an operation: one operation is delivered once.
@@ -256,8 +261,7 @@ async fn implementation(
         return Ok((Implementation::Script(script), wagons));
     }
     let candidate = wagon(home, stage, &link.host, plugin).await?;
-    let carries = |wheel: &String| wheel.to_lowercase().starts_with("cloudify_common-");
-    let extra = if candidate.plugin.wheels.iter().any(carries) {
+    let extra = if carries_common(&candidate.plugin) {
         None
     } else {
         runtime(home, stage, &link.host).await?

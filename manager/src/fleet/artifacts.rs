@@ -1,6 +1,8 @@
 //! Brings artifacts to agents, each once, by digest.
 
-use tokio::io::AsyncReadExt as _;
+use std::time::Duration;
+
+use tokio::{io::AsyncReadExt as _, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use waggoner_proto::agent::v1::{
@@ -14,6 +16,9 @@ use crate::fleet::Link;
 
 /// The size of a piece: well below the default limit of a gRPC message.
 const CHUNK: usize = 256 * 1024;
+
+/// For how long an agent is believed to hold what it held. It keeps what it was asked for by days.
+const TRUSTED: Duration = Duration::from_hours(1);
 
 /// Why an agent does not hold an artifact.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +43,8 @@ pub(crate) async fn bring(
     digests: &[Digest],
 ) -> Result<(), BringError> {
     let mut held = link.held.lock().await;
-    let unknown: Vec<_> = digests.iter().filter(|digest| !held.contains(digest)).collect();
+    let is_known = |digest: &&Digest| held.get(*digest).is_some_and(|at| at.elapsed() < TRUSTED);
+    let unknown: Vec<_> = digests.iter().filter(|digest| !is_known(digest)).collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -56,9 +62,14 @@ pub(crate) async fn bring(
         if missing.contains(&digest.to_string()) {
             write(link, artifacts, *digest).await?;
         }
-        held.insert(*digest);
+        held.insert(*digest, Instant::now());
     }
     Ok(())
+}
+
+/// Forgets that the agent holds an artifact.
+pub(crate) async fn forget(link: &Link, digest: Digest) {
+    link.held.lock().await.remove(&digest);
 }
 
 async fn write(link: &Link, artifacts: &Artifacts, digest: Digest) -> Result<(), BringError> {

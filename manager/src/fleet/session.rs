@@ -15,7 +15,7 @@ use waggoner_proto::agent::v1::{
 };
 
 use crate::{
-    fleet::{AgentKey, Link, reconcile::reconcile},
+    fleet::{AgentKey, Link, installs, reconcile::reconcile},
     home::Home,
 };
 
@@ -85,6 +85,7 @@ pub(crate) async fn hold(
     enter(home, &link).await?;
     info!(agent = %link.key, version = hello.agent_version, "agent linked");
     home.note_agent_linked(&link, &hello).await;
+    installs::resume(home, &link).await;
     let stop = home.tasks.token();
     let ended = tokio::select! {
         biased;
@@ -159,6 +160,9 @@ async fn watch(home: &Home, link: &Arc<Link>) -> Result<(), SessionError> {
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(sign))) => {
                 link.draining.store(sign.draining, Ordering::Relaxed);
+                if let Some(plugins) = sign.plugins {
+                    installs::hear(home, link, plugins).await;
+                }
                 link.saw();
             }
         }

@@ -1,11 +1,12 @@
 use waggoner_store::{
-    Error, PageRequest,
+    Deletion, Error, PageRequest,
     agent::{Agent, Certificate, Greeting},
+    installation::{InstallState, Installation, Told},
     join::{Claim, JoinToken, Use},
 };
 use waggoner_types::{AgentName, AgentRole, Host};
 
-use crate::scene::{Scene, at, digest, tenant};
+use crate::scene::{Scene, at, digest, plugin, tenant};
 
 fn name(text: &str) -> AgentName {
     text.parse().unwrap()
@@ -149,4 +150,48 @@ async fn an_agent_keeps_what_it_said_of_itself() {
     assert_eq!((page.items[0].name.clone(), page.next.is_some()), (name("a"), true));
     assert_eq!(store.agents_of_role(tenant(), AgentRole::Host).await.unwrap().len(), 2);
     assert!(store.agents_of_role(tenant(), AgentRole::Central).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_tells_how_its_plugins_stand() {
+    use InstallState::{Error, Installed, PendingInstall, Uninstalled};
+
+    let scene = Scene::new().await;
+    let store = &scene.store;
+    store.create_agent(agent("a", "s1")).await.unwrap();
+    let (one, two) = (
+        plugin(1, "1.0"),
+        waggoner_store::plugin::Plugin { digest: digest(3), ..plugin(2, "2.0") },
+    );
+    for plugin in [&one, &two] {
+        store.create_plugin(plugin.clone()).await.unwrap();
+    }
+    let told = |wagon, state| Told { wagon, state, error: String::new() };
+    let hear = async |told: Vec<Told>, second| {
+        store.hear_installations(tenant(), name("a"), told, at(second)).await.unwrap();
+        let known = store.installations(tenant(), vec![one.id, two.id]).await.unwrap();
+        known.into_iter().map(|it| (it.plugin, it.state, it.updated_at)).collect::<Vec<_>>()
+    };
+    // What is no plugin of ours is nobody's business.
+    let known = hear(vec![told(one.digest, Installed), told(digest(9), Installed)], 1).await;
+    assert_eq!(known, [(one.id, Installed, at(1))]);
+    let waiting = Installation {
+        plugin: two.id,
+        agent: name("a"),
+        state: PendingInstall,
+        error: String::new(),
+        updated_at: at(2),
+    };
+    store.note_installation(tenant(), waiting.clone()).await.unwrap();
+    let nobody = Installation { agent: name("nobody"), ..waiting };
+    store.note_installation(tenant(), nobody).await.unwrap();
+    assert_eq!(store.pending_installations(tenant(), name("a")).await.unwrap(), [two.id]);
+    // The same again changes nothing, what waits goes on waiting.
+    let known = hear(vec![told(one.digest, Installed)], 3).await;
+    assert_eq!(known, [(one.id, Installed, at(1)), (two.id, PendingInstall, at(2))]);
+    // What is not told of any more is gone.
+    let known = hear(vec![told(two.digest, Error)], 4).await;
+    assert_eq!(known, [(one.id, Uninstalled, at(4)), (two.id, Error, at(4))]);
+    store.delete_plugin(tenant(), one.id, Deletion::IfUnused).await.unwrap();
+    assert_eq!(hear(Vec::new(), 5).await, [(two.id, Error, at(4))]);
 }

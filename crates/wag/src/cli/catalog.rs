@@ -45,6 +45,14 @@ pub enum Plugins {
         #[arg(long, value_name = "FILE")]
         to: Option<Utf8PathBuf>,
     },
+    /// Install a plugin on agents before an operation needs it, and wait until it is
+    ///
+    /// An agent without a link installs it when it has one; that is not waited for.
+    Install(OnAgents),
+    /// Remove a plugin from agents, where no operation uses it
+    ///
+    /// The next operation of it installs it again.
+    Uninstall(OnAgents),
     /// Check a wagon and its plugin.yaml files as an upload would
     Validate {
         #[command(flatten)]
@@ -63,6 +71,21 @@ pub enum Plugins {
     /// the plugin needs is installed anew when setup.py, setup.cfg or pyproject.toml change.
     /// Nothing runs any more when it ends.
     Test(Box<Test>),
+}
+
+/// A plugin and agents.
+#[derive(Args, Debug)]
+pub struct OnAgents {
+    /// The plugin's id, or the name of its package: then the best wagon for each agent's host
+    pub plugin: String,
+
+    /// The version of the package [default: the highest]
+    #[arg(long)]
+    pub version: Option<String>,
+
+    /// An agent's name; may be repeated
+    #[arg(long = "agent", value_name = "AGENT", required = true)]
+    pub agents: Vec<String>,
 }
 
 /// A wagon and what belongs to it.

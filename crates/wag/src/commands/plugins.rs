@@ -16,6 +16,7 @@ use crate::{
     source::{SourceError, yamls_beside},
 };
 
+mod agents;
 mod download;
 mod test;
 
@@ -51,6 +52,8 @@ pub(super) async fn run(context: &mut Context<'_>, command: Plugins) -> Result<(
             Ok(())
         }
         Plugins::Download { plugin, to } => download::run(context, plugin, to).await,
+        Plugins::Install(wanted) => agents::install(context, wanted).await,
+        Plugins::Uninstall(wanted) => agents::uninstall(context, wanted).await,
         Plugins::Validate { files } => {
             let wagon = files.wagon.clone();
             let yamls = yamls(files)?;

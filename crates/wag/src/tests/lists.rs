@@ -1,6 +1,9 @@
 use prost_types::Timestamp;
 use serde_json::json;
-use waggoner_proto::v1::{Deployment, GetDeploymentOutputsResponse, NodeInstance, Plugin};
+use waggoner_proto::v1::{
+    Deployment, GetDeploymentOutputsResponse, NodeInstance, Plugin, PluginInstallState,
+    PluginInstallation,
+};
 
 use super::{Fake, wag};
 
@@ -20,7 +23,20 @@ fn plugin(id: &str, version: &str) -> Plugin {
 }
 
 fn plugins() -> Fake {
-    let plugins = ["1", "2", "3"].map(|id| plugin(id, &format!("3.1.{id}"))).to_vec();
+    let mut plugins = ["1", "2", "3"].map(|id| plugin(id, &format!("3.1.{id}"))).to_vec();
+    plugins[2].installations = [
+        ("web", PluginInstallState::Installed, ""),
+        ("db", PluginInstallState::Error, "no room"),
+        ("old", PluginInstallState::Uninstalled, ""),
+    ]
+    .map(|(agent, state, error)| PluginInstallation {
+        agent: agent.to_owned(),
+        plugin_id: "3".to_owned(),
+        state: state.into(),
+        error: error.to_owned(),
+        updated_at: None,
+    })
+    .to_vec();
     Fake { plugins, ..Fake::default() }
 }
 
@@ -30,10 +46,10 @@ async fn a_list_is_a_table_with_a_line_for_each_thing_of_every_page() {
     let heard = fake.heard.clone();
     let said = wag(fake, &["plugins", "list"]).await;
     insta::assert_snapshot!(said.out, @"
-    ID  PACKAGE              VERSION  PLATFORM               PYTHON  UPLOADED
-    1   cloudify-aws-plugin  3.1.1    manylinux_2_17_x86_64  py311   2026-11-22 12:00:00
-    2   cloudify-aws-plugin  3.1.2    manylinux_2_17_x86_64  py311   2026-11-22 12:00:00
-    3   cloudify-aws-plugin  3.1.3    manylinux_2_17_x86_64  py311   2026-11-22 12:00:00
+    ID  PACKAGE              VERSION  PLATFORM               PYTHON  UPLOADED             AGENTS
+    1   cloudify-aws-plugin  3.1.1    manylinux_2_17_x86_64  py311   2026-11-22 12:00:00  -
+    2   cloudify-aws-plugin  3.1.2    manylinux_2_17_x86_64  py311   2026-11-22 12:00:00  -
+    3   cloudify-aws-plugin  3.1.3    manylinux_2_17_x86_64  py311   2026-11-22 12:00:00  web, db: error
     ");
     assert_eq!((said.exit, said.err.as_str()), (0, ""));
     let heard = heard.lock().unwrap();
@@ -65,6 +81,17 @@ async fn a_list_for_programs_has_items_of_a_stable_shape() {
             "size": 9_007_199_254_740_993_u64,
             "uploaded_at": "2026-11-22T12:00:00.005Z",
             "yamls": [],
+            "installations": [],
+        })
+    );
+    assert_eq!(
+        json["items"][2]["installations"][1],
+        json!({
+            "agent": "db",
+            "plugin": "3",
+            "state": "error",
+            "error": "no room",
+            "updated_at": null,
         })
     );
 }

@@ -5,7 +5,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use waggoner_proto::v1::{PluginHeader, PluginYaml};
-use waggoner_store::{Deletion, plugin::Plugin};
+use waggoner_store::{Deletion, installation::Installation, plugin::Plugin};
 use waggoner_types::{Chain, PluginId};
 use waggoner_wagon::{Budget, unpack_tree};
 
@@ -29,7 +29,8 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         ("GET", []) => list(call.query, listed(call).await?),
         ("GET", [id]) => {
             let plugin = find(call, id).await?;
-            Reply::ok(included(call.query, shown(&plugin))?)
+            let standing = standing(call, &[&plugin]).await?;
+            Reply::ok(included(call.query, shown(&plugin, &standing))?)
         }
         ("POST", []) => upload(call).await,
         ("DELETE", [id]) => {
@@ -40,9 +41,9 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
             Reply::none()
         }
         // How far an installation is: agents tell the manager of it in their own words.
-        ("PUT" | "POST", [id]) => Reply::ok(shown(&find(call, id).await?)),
+        ("PUT" | "POST", [id]) => Reply::ok(shown(&find(call, id).await?, &[])),
         // Whose it is and who sees it means nothing here: a plugin is its tenant's.
-        ("PATCH", [id] | [id, "set-visibility"]) => Reply::ok(shown(&find(call, id).await?)),
+        ("PATCH", [id] | [id, "set-visibility"]) => Reply::ok(shown(&find(call, id).await?, &[])),
         ("GET", [id, "archive"]) => {
             let plugin = find(call, id).await?;
             let path = files::plugin_file(plugin.id, &plugin.archive_name);
@@ -66,7 +67,14 @@ async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
     let page = |page| async move { store.plugins(call.tenant(), package.cloned(), &page).await };
     let mut plugins: Vec<Plugin> = all(page).await?;
     plugins.sort_by_key(|plugin| plugin.uploaded_at);
-    Ok(plugins.iter().map(shown).collect())
+    let standing = standing(call, &plugins.iter().collect::<Vec<_>>()).await?;
+    Ok(plugins.iter().map(|plugin| shown(plugin, &standing)).collect())
+}
+
+/// How some plugins stand on agents.
+async fn standing(call: &Call<'_>, plugins: &[&Plugin]) -> Result<Vec<Installation>, Unanswered> {
+    let ids = plugins.iter().map(|plugin| plugin.id).collect();
+    Ok(call.home().store.installations(call.tenant(), ids).await?)
 }
 
 async fn find(call: &Call<'_>, id: &str) -> Result<Plugin, Unanswered> {
@@ -106,7 +114,7 @@ async fn upload(call: &Call<'_>) -> Answered {
     // Held until the row refers to it, so that no sweep takes it in between.
     let _artifact = received.publish().await.map_err(not_taken)?;
     call.home().store.create_plugin(plugin.clone()).await?;
-    Reply::created(shown(&plugin))
+    Reply::created(shown(&plugin, &[]))
 }
 
 /// What lies in an uploaded archive.
@@ -142,7 +150,17 @@ fn open(archive: &Utf8Path, into: &Utf8Path) -> Result<Opened, Unanswered> {
     Ok(Opened { wagon: wagon.clone(), yamls })
 }
 
-fn shown(plugin: &Plugin) -> Value {
+fn shown(plugin: &Plugin, standing: &[Installation]) -> Value {
+    let here = standing.iter().filter(|installation| installation.plugin == plugin.id);
+    let installation_state = here.map(|installation| {
+        json!({
+            "agent": installation.agent.as_str(),
+            "manager": null,
+            "state": installation.state.as_str(),
+            "error": Some(&installation.error).filter(|error| !error.is_empty()),
+        })
+    });
+    let installation_state: Vec<_> = installation_state.collect();
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let yamls = plugin.yamls.iter().map(|yaml| format!("plugins/{}/{}", plugin.id, yaml.name));
     let shown = json!({
@@ -167,7 +185,7 @@ fn shown(plugin: &Plugin) -> Value {
         "blueprint_labels": null,
         "labels": null,
         "resource_tags": null,
-        "installation_state": [],
+        "installation_state": installation_state,
         "yaml_files_paths": yamls.collect::<Vec<_>>(),
         "yaml_url_path": format!(
             "plugin:{}?version={}&distribution={}",

@@ -64,6 +64,20 @@ impl PluginService for Fake {
         Ok(Response::new(flow(messages.collect())))
     }
 
+    async fn install_plugin(
+        &self,
+        _: Request<InstallPluginRequest>,
+    ) -> Result<Response<InstallPluginResponse>, Status> {
+        unknown()
+    }
+
+    async fn uninstall_plugin(
+        &self,
+        _: Request<UninstallPluginRequest>,
+    ) -> Result<Response<UninstallPluginResponse>, Status> {
+        unknown()
+    }
+
     async fn validate_plugin(
         &self,
         _: Request<Streaming<ValidatePluginRequest>>,

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 use waggoner_testkit::{Daemon, Site, python_program};
 
-use crate::fixtures::{assert_clear, holdings};
+use crate::fixtures::{assert_clear, holdings, script_blueprint};
 
 /// A server of the files of a folder; returns it with its URL.
 fn serve(folder: &Utf8Path, logs: &Utf8Path) -> (Daemon, String) {
@@ -73,4 +73,21 @@ fn a_blueprint_imports_another_under_a_namespace() {
     let mut nodes: Vec<_> = instances.iter().map(|it| it["node_id"].as_str().unwrap()).collect();
     nodes.sort_unstable();
     assert_eq!(nodes, ["b--one", "one"], "{instances:?}");
+}
+
+#[test]
+fn a_script_that_an_imported_blueprint_brings_is_found_in_it() {
+    let mut site = Site::start_with(&["--task-retries", "0"]);
+    site.agent("host", "host");
+    let wag = site.wag();
+    let script = "#!/bin/sh\nset -eu\nctx download-resource b--scripts/create.sh >/dev/null\n\
+                  ctx instance runtime-properties said \"$given\"\n";
+    let base = script_blueprint(&site, "base", script);
+    wag.ok(&["blueprints", "upload", base.as_str(), "--id", "base"]);
+    let text = "tosca_definitions_version: cloudify_dsl_1_4\n\
+                imports: [cloudify/types/types.yaml, 'b--blueprint:base']\n";
+    let upper = site.file("upper/blueprint.yaml", text);
+    site.install("upper", &upper, &["b--given=a word"]);
+    let outputs = wag.json(&["deployments", "outputs", "upper"]);
+    assert_eq!(outputs["outputs"]["b--said"], "a word", "{outputs}");
 }

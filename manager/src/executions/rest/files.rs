@@ -7,6 +7,7 @@
 //!  /resources/…                         what lies in the folder `resources` of the data directory
 //!  …                                    the first of: own deployment, own blueprint, the one before an update,
 //!                                        that folder
+//!  NAMESPACE--…                         as above, with the blueprint that was imported under it
 //! ```
 
 use std::{io, iter};
@@ -90,11 +91,17 @@ pub(crate) async fn find(
     }
     let own = deployment(answers, scene.deployment.as_str()).await?;
     let mut folders = vec![folder(&answers.home, &own)];
-    for blueprint in iter::once(&answers.stage.blueprint).chain(&answers.stage.before) {
-        folders.extend(blueprint_folders(&answers.home, blueprint).await?);
-    }
+    let path = path.trim_start_matches('/');
+    let wanted = if let Some((blueprint, wanted)) = imported(answers, path).await? {
+        folders.extend(blueprint_folders(&answers.home, &blueprint).await?);
+        wanted
+    } else {
+        for blueprint in iter::once(&answers.stage.blueprint).chain(&answers.stage.before) {
+            folders.extend(blueprint_folders(&answers.home, blueprint).await?);
+        }
+        path
+    };
     folders.push(answers.home.data_dir.join("resources"));
-    let wanted = path.trim_start_matches('/');
     let found = folders.iter().find_map(|folder| {
         let found = within(std::slice::from_ref(folder), wanted)?;
         (directory == matches!(found, Found::Directory(_))).then_some(found)
@@ -190,6 +197,21 @@ async fn blueprint(answers: &Answers, id: &str) -> Result<Blueprint, Unanswered>
         return Err(missing());
     }
     Ok(answers.home.store.blueprint(answers.stage.scene.tenant.clone(), parsed).await?)
+}
+
+/// Returns the blueprint that was imported under the namespace with which a path begins, and the
+/// path in it (`cloudify/manager.py`).
+async fn imported<'p>(
+    answers: &Answers,
+    path: &'p str,
+) -> Result<Option<(Blueprint, &'p str)>, Unanswered> {
+    let Some((namespace, rest)) = path.rsplit_once("--") else { return Ok(None) };
+    let mapping = &answers.stage.plan_json["namespaces_mapping"];
+    let id = mapping[namespace].as_str().and_then(|id| id.parse::<BlueprintId>().ok());
+    let Some(id) = id else { return Ok(None) };
+    let tenant = answers.stage.scene.tenant.clone();
+    let blueprint = answers.home.store.blueprint(tenant, id).await?;
+    Ok(Some((blueprint, rest)))
 }
 
 async fn plugin(answers: &Answers, id: &str, name: &str) -> Result<Option<Found>, Unanswered> {

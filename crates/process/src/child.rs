@@ -11,7 +11,7 @@ use crate::{
     family::Family,
     identity::Proof,
     leader::Leader,
-    table::{self, Asker},
+    table::{self, Asker, Row},
 };
 
 /// A process that was started, and its family.
@@ -85,16 +85,16 @@ impl Child {
     /// May be called after the leader's exit, and again after it was cancelled. Takes at most
     /// `grace` and five seconds.
     pub async fn stop(&self, grace: Duration) -> Stopped {
-        self.family.terminate().await;
-        let forced = timeout(grace, self.emptied()).await.is_err();
+        let asked = self.family.terminate().await;
+        let forced = timeout(grace, self.emptied(asked)).await.is_err();
         let left = if forced { self.kill().await } else { Vec::new() };
         Stopped { exit: self.leader.exit(), forced, left }
     }
 
-    /// Waits until the leader has ended and the family is empty.
-    async fn emptied(&self) {
+    /// Waits until the leader has ended and the family is empty, and nobody of `known` lives.
+    async fn emptied(&self, known: Vec<Row>) {
         self.leader.exited().await;
-        self.family.emptied().await;
+        self.family.emptied(known).await;
     }
 
     async fn kill(&self) -> Vec<i32> {

@@ -45,15 +45,21 @@ impl Family {
         found.unwrap_or_default()
     }
 
-    /// Asks all to leave, also those that are stopped.
-    pub(crate) async fn terminate(&self) {
-        self.signal(&self.members().await, &[Signal::TERM, Signal::CONT]);
+    /// Asks all to leave, also those that are stopped. Returns whom it has asked.
+    pub(crate) async fn terminate(&self) -> Vec<Row> {
+        let found = self.members().await;
+        self.signal(&found, &[Signal::TERM, Signal::CONT]);
+        found
     }
 
-    /// Waits until nobody is left.
-    pub(crate) async fn emptied(&self) {
+    /// Waits until nobody is left, of `known` either.
+    pub(crate) async fn emptied(&self, mut known: Vec<Row>) {
         let mut pause = PAUSES.0;
-        while !self.members().await.is_empty() {
+        loop {
+            self.look(&mut known).await;
+            if known.is_empty() {
+                return;
+            }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
@@ -63,21 +69,36 @@ impl Family {
     pub(crate) async fn kill(&self, is_over: impl Fn() -> bool) -> Vec<i32> {
         let deadline = Instant::now() + BURIAL;
         let mut pause = PAUSES.0;
+        let mut known: Vec<Row> = Vec::new();
         loop {
             if let Some(cgroup) = &self.cgroup {
                 cgroup.kill();
             }
-            let members = self.members().await;
-            if members.is_empty() && is_over() {
+            self.look(&mut known).await;
+            if known.is_empty() && is_over() {
                 return Vec::new();
             }
             if Instant::now() >= deadline {
-                return members.iter().map(|row| row.pid).collect();
+                return known.iter().map(|row| row.pid).collect();
             }
-            self.signal(&members, &[Signal::KILL]);
+            self.signal(&known, &[Signal::KILL]);
             sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
+    }
+
+    /// Brings what is known of who lives up to date.
+    ///
+    /// One that is ending has no environment any more by which it could be told: who was found once
+    /// counts until it is dead.
+    async fn look(&self, known: &mut Vec<Row>) {
+        let found = self.members().await;
+        for row in found {
+            if !known.iter().any(|known| known.is_same(&row)) {
+                known.push(row);
+            }
+        }
+        known.retain(|row| table::row(row.pid).is_some_and(|now| now.alive && now.is_same(row)));
     }
 
     /// Signals the group in one step, which no fork escapes, and each of the others.

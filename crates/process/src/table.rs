@@ -93,12 +93,21 @@ pub(crate) fn family(
 /// Signals this very process, and not one that got its id later.
 pub(crate) fn send(target: &Row, signal: Signal) {
     let Some(pid) = Pid::from_raw(target.pid) else { return };
-    let is_same = || row(target.pid).is_some_and(|now| now.started == target.started);
+    let is_same = || row(target.pid).is_some_and(|now| now.is_same(target));
     // It may have exited by itself, or belong to another user: the next look at the table tells.
     match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(pidfd) if is_same() => _ = pidfd_send_signal(pidfd, signal),
         Err(_) if is_same() => _ = kill_process(pid, signal),
         Ok(_) | Err(_) => {}
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    /// Says whether both are of one process.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.pid, self.started) == (other.pid, other.started)
     }
 }
 

@@ -28,4 +28,5 @@ mod rest;
 mod reunions;
 mod scripts;
 mod wagons;
+mod warm;
 mod workflows;

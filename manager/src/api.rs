@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 use tokio_stream::Stream;
-use tonic::{Response, Status, metadata::MetadataMap};
+use tonic::{Response, Status, metadata::MetadataMap, service::Routes};
 use tracing::{error, warn};
 use uuid::Uuid;
 use waggoner_identity::ApiToken;
@@ -25,7 +25,7 @@ use waggoner_task::CancellationToken;
 use waggoner_types::{Chain, Digest, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use crate::home::Home;
+use crate::{doors::pages, home::Home};
 
 pub(crate) use refusals::{not_taken, refused};
 
@@ -91,6 +91,7 @@ pub(crate) async fn serve(
             .fold(descriptors, tonic_reflection::server::Builder::with_service_name)
     };
     let served = waggoner_link::server()
+        .add_routes(with_pages(home))
         .add_service(health_service)
         .add_service(reflection().build_v1().expect("protox made the descriptors"))
         .add_service(reflection().build_v1alpha().expect("protox made the descriptors"))
@@ -111,6 +112,15 @@ pub(crate) async fn serve(
     if let Err(error) = served {
         warn!(error = %Chain(&error), "the API ended badly");
     }
+}
+
+/// The pages, which are got over HTTP/2 as well. What is neither they nor a service is answered as
+/// gRPC does.
+fn with_pages(home: &Arc<Home>) -> Routes {
+    let mut routes = Routes::default();
+    let services = std::mem::take(routes.axum_router_mut());
+    *routes.axum_router_mut() = services.merge(pages::router(Arc::clone(home)));
+    routes
 }
 
 /// The health service itself.

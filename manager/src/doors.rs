@@ -15,7 +15,7 @@ use crate::{
     home::Home,
 };
 
-mod pages;
+pub(crate) mod pages;
 
 /// How many people's connections may wait to be served: each is taken at once.
 const WAITING: usize = 64;

@@ -22,18 +22,23 @@ use waggoner_link::Io;
 
 use crate::{executions::install_page, home::Home};
 
+/// Returns the pages.
+pub(crate) fn router(home: Arc<Home>) -> Router {
+    let version = Json(json!({ "edition": "waggoner", "version": env!("CARGO_PKG_VERSION") }));
+    Router::new()
+        .route("/", get(|| async { "Waggoner's manager. Its API is gRPC; see the README.\n" }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/api/version", get(move || async { version }))
+        .route("/install/{*path}", get(install))
+        .with_state(home)
+}
+
 /// Serves one HTTP/1.1 connection to its end.
 pub(crate) async fn serve(
     home: Arc<Home>,
     io: Io,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let version = Json(json!({ "edition": "waggoner", "version": env!("CARGO_PKG_VERSION") }));
-    let pages = Router::new()
-        .route("/", get(|| async { "Waggoner's manager. Its API is gRPC; see the README.\n" }))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/api/version", get(move || async { version }))
-        .route("/install/{*path}", get(install))
-        .with_state(home);
+    let pages = router(home);
     auto::Builder::new(TokioExecutor::new())
         .http1_only()
         .serve_connection(TokioIo::new(io), TowerToHyperService::new(pages))

@@ -200,7 +200,9 @@ fn rest(method: &str, path: &str, query: &str) -> (u16, Value) {
         }
         ("GET", "/executions/e1") => (200, json!({"id": "e1", "status": "started"})),
         ("POST", "/waggoner/init-script") => {
-            (200, json!({"script": "#!/bin/sh\n", "path": "/p", "url": "https://m/s"}))
+            let script = json!({"name": "web_1", "script": "#!/bin/sh\n", "path": "",
+                "url": "https://m/s"});
+            (200, script)
         }
         _ => {
             let message = format!("{method} {path} is not there");

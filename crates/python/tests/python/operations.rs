@@ -285,7 +285,7 @@ async fn what_is_asked_for_rarely_is_asked_for_as_a_rest_request() {
                 "retries": "centos",
                 "execution": "started",
                 "script": "#!/bin/sh\n",
-                "link": ["/p", "https://m/s"],
+                "link": ["", "https://m/s"],
             }))
         );
         let calls = site.stub.calls("CallRest");

@@ -43,7 +43,17 @@ pub(super) fn answer(call: &Call<'_>, resource: &str) -> Answered {
         ("provider", ["context"]) => {
             Reply::ok(json!({ "id": "CONTEXT", "name": "provider", "context": {} }))
         }
-        ("config", []) => config(call),
+        ("config", []) => Reply::ok(json!({ "items": config(call), "metadata": {} })),
+        // By its name, or by its scope and name.
+        ("config", [id]) => {
+            let is = |item: &Value| {
+                let (scope, name) = (&item["scope"], &item["name"]);
+                let words = [scope, name].map(|word| word.as_str().unwrap_or_default());
+                *id == words[1] || *id == words.join(".")
+            };
+            let found = config(call).into_iter().find(is);
+            Reply::ok(found.ok_or_else(|| Unanswered::not_found("Config", id))?)
+        }
         ("managers", []) => list(call.query, vec![manager(call)]),
         // An agent's link is all there is: no broker and no database of its own.
         ("brokers" | "db-nodes" | "agents" | "snapshots" | "filters", []) => {
@@ -59,7 +69,7 @@ pub(super) fn answer(call: &Call<'_>, resource: &str) -> Answered {
     }
 }
 
-fn config(call: &Call<'_>) -> Answered {
+fn config(call: &Call<'_>) -> Vec<Value> {
     let settings = &call.home().settings;
     let interval = settings.task_retry_interval.as_secs();
     let all = [
@@ -87,8 +97,7 @@ fn config(call: &Call<'_>) -> Answered {
             "updater_name": null,
         })
     });
-    let items: Vec<Value> = items.collect();
-    Reply::ok(json!({ "items": items, "metadata": {} }))
+    items.collect()
 }
 
 /// The manager, as an operation reaches it: over its agent.

@@ -6,6 +6,7 @@ The names are Cloudify's: `ctx.agent.init_script()` imports this module.
 import json
 
 from cloudify import ctx
+from cloudify.exceptions import NonRecoverableError
 
 from waggoner_runtime import agent
 
@@ -16,9 +17,9 @@ def init_script(cloudify_agent=None):
 
 
 def install_script_download_link(cloudify_agent=None):
-    """Returns where the script lies on the manager and the URL that it is fetched from."""
-    answer = _ask(cloudify_agent, link=True)
-    return answer.get('path', ''), answer['url']
+    """Returns the path that is to be removed after use, which is none, and the URL that the script
+    is fetched from: it ends by itself."""
+    return '', _ask(cloudify_agent, link=True)['url']
 
 
 def _ask(cloudify_agent, link):
@@ -30,10 +31,17 @@ def _ask(cloudify_agent, link):
             'node_instance_id': ctx.instance.id,
             'cloudify_agent': cloudify_agent,
             'link': link,
-        }),
+        }, default=str),
     })
     body = json.loads(answer.get('bodyJson') or '{}')
-    if int(answer.get('status', 200)) != 200:
-        raise RuntimeError(
+    status = int(answer.get('status', 200))
+    if status != 200:
+        error = NonRecoverableError if status < 500 else RuntimeError
+        raise error(
             'failed to get the script that installs an agent: {0}'.format(body.get('message')))
+    if cloudify_agent and body.get('name', ctx.instance.id) != ctx.instance.id:
+        # Later operations of the host look for its agent by this name.
+        known = dict(ctx.instance.runtime_properties.get('cloudify_agent') or {})
+        known.update({'name': body['name'], 'queue': body['name']})
+        ctx.instance.runtime_properties['cloudify_agent'] = known
     return body

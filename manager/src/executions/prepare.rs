@@ -17,7 +17,7 @@ use waggoner_types::{
 use waggoner_wagon::{Requirement, VersionSpec, choose};
 
 use crate::{
-    catalog::plugins::Candidate,
+    catalog::plugins::{Candidate, unavailable},
     executions::{Stage, answers::Answers, context::context, evaluate, policy::Policy},
     fleet::{AgentKey, Link, artifacts},
     home::Home,
@@ -260,7 +260,13 @@ async fn implementation(
         };
         return Ok((Implementation::Script(script), wagons));
     }
-    let candidate = wagon(home, stage, &link.host, plugin).await?;
+    let candidate = match wagon(home, stage, &link.host, plugin).await {
+        // What is not to be installed is in what every agent has (`install: false`).
+        Err(none) if plugin.install == Some(false) => {
+            runtime(home, stage, &link.host).await?.ok_or(none)?
+        }
+        chosen => chosen?,
+    };
     let extra = if carries_common(&candidate.plugin) {
         None
     } else {
@@ -298,11 +304,7 @@ async fn wagon(
     plugin: &Plugin,
 ) -> Result<Candidate, OperationError> {
     let Some(package) = &plugin.package_name else {
-        return Err(OperationError::non_recoverable(format!(
-            "plugin `{}` names no package, and the manager does not have it built in: import it \
-             with `plugin:NAME`, and upload its wagon",
-            plugin.name
-        )));
+        return Err(OperationError::non_recoverable(unavailable(plugin, None)));
     };
     let version = match &plugin.package_version {
         Some(version) => VersionSpec::Exactly(version.clone()),
@@ -317,7 +319,7 @@ async fn wagon(
         distribution_release: plugin.distribution_release.clone(),
     };
     let chosen = chosen(home, stage, host, &requirement).await?;
-    chosen.map_err(OperationError::non_recoverable)
+    chosen.map_err(|none| OperationError::non_recoverable(unavailable(plugin, Some(none))))
 }
 
 /// Chooses the wagon of the Python runtime for a host, if one was uploaded.

@@ -79,14 +79,19 @@ impl Child {
         self.leader.exit()
     }
 
-    /// Ends the whole family: TERM (and CONT, for those that are stopped), `grace`, KILL. Then
-    /// makes sure that nobody is left, and says who is.
+    /// Ends the whole family: TERM (and CONT, for those that are stopped), `grace`, KILL; without
+    /// a grace only KILL. Then makes sure that nobody is left, and says who is.
     ///
     /// May be called after the leader's exit, and again after it was cancelled. Takes at most
     /// `grace` and five seconds.
     pub async fn stop(&self, grace: Duration) -> Stopped {
-        let asked = self.family.terminate().await;
-        let forced = timeout(grace, self.emptied(asked)).await.is_err();
+        let forced = if grace.is_zero() {
+            // Who may not leave in its own time is not asked to.
+            true
+        } else {
+            let asked = self.family.terminate().await;
+            timeout(grace, self.emptied(asked)).await.is_err()
+        };
         let left = if forced { self.kill().await } else { Vec::new() };
         Stopped { exit: self.leader.exit(), forced, left }
     }

@@ -137,7 +137,7 @@ async fn memory(bench: &Bench, directory: &Utf8Path) {
         let forked = warm(directory);
         forked.iter().map(|pid| pss(*pid)).sum::<f64>()
     };
-    let (_, during) = tokio::join!(all, look);
+    let ((), during) = tokio::join!(all, look);
     let running = f64::from(u32::try_from(RUNNING).expect("it is small"));
     let (mut idle, mut each) = (Pairs::default(), Pairs::default());
     idle.push(before, 1024.0);

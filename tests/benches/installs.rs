@@ -13,7 +13,7 @@ use waggoner_testkit::{python_program, run_python};
 use waggoner_types::Digest;
 
 mod measure;
-#[expect(dead_code, reason = "the stories use all of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "a module of the stories, which use all of it")]
 #[path = "../tests/wagons.rs"]
 mod wagons;
 

@@ -55,11 +55,12 @@ pub(crate) async fn send(script: &str) -> Duration {
     let mut listener = Listener::bind("127.0.0.1:0", port).await.expect("there is a free port");
     let address = listener.address().expect("it is bound").to_string();
     let dialler = Dialler::new(tls::agent_dialling(&agent, ca.certificate()));
-    let (accepted, dialled) = tokio::join!(listener.next(), dialler.dial(&address));
+    let (accepted, connection) = tokio::join!(listener.next(), dialler.dial(&address));
     let Accepted::Agent { io, .. } = accepted else { panic!("an agent dials") };
     let serving = serve_over(io, Routes::new(Lines), pending());
     let sending = async {
-        let (channel, _life) = client_over(dialled.expect("it answers")).await.expect("it speaks");
+        let (channel, _life) =
+            client_over(connection.expect("it answers")).await.expect("it speaks");
         let mut client = Client::new(channel);
         client.ready().await.expect("it is connected");
         let begun = Instant::now();

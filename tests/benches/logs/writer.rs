@@ -3,7 +3,6 @@
 use std::{
     env,
     io::Write as _,
-    process::exit,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -26,9 +25,8 @@ pub(crate) fn paced(bytes: u32, seconds: u32, report: &str) -> [String; 4] {
     ["write-paced".to_owned(), bytes.to_string(), seconds.to_string(), report.to_owned()]
 }
 
-/// Writes, if this program was called for that.
-#[expect(clippy::exit, reason = "the writer is a program of its own")]
-pub(crate) fn called() {
+/// Writes, if this program was called for that, and says whether it was.
+pub(crate) fn called() -> bool {
     let args: Vec<String> = env::args().skip(1).collect();
     let number = |at: usize| args[at].parse::<u32>().expect("it is a number");
     match args.first().map(String::as_str) {
@@ -42,9 +40,9 @@ pub(crate) fn called() {
             let took = begun.elapsed().as_millis().to_string();
             fs_err::write(&args[3], took).expect("the file is ours");
         }
-        _ => return,
+        _ => return false,
     }
-    exit(0);
+    true
 }
 
 /// Rust's standard output writes each line as it ends, as programs do on a terminal.

@@ -42,17 +42,17 @@ fn a_plugin_is_installed_on_an_agent_and_removed() {
     assert_eq!(begun["items"][0]["state"], "pending-install", "{begun}");
     let address = site.address().to_owned();
     site.start_agent("web", None, &["--manager", &address]);
-    eventually("the plugin to be there", || match standing(&wag, &plugin) {
-        (state, _) if state == "installed" => Ok(()),
-        other => Err(other),
+    eventually("the plugin to be there", || {
+        let (state, error) = standing(&wag, &plugin);
+        if state == "installed" { Ok(()) } else { Err(format!("{state}: {error}")) }
     });
     assert!(wag.ok(&["plugins", "list"]).contains("web"));
 
     // Removed, nothing of it is left, and the next one installs it again.
     let environments = site.agent_dir("web").join("python/environments");
     let there = || {
-        let names = environments.read_dir_utf8().unwrap().map(|it| it.unwrap().file_name().into());
-        names.filter(|name: &String| !name.ends_with(".lock")).count()
+        let entries = environments.read_dir_utf8().unwrap().map(Result::unwrap);
+        entries.filter(|entry| entry.path().extension() != Some("lock")).count()
     };
     assert_eq!(there(), 2, "a directory and its record");
     let left = wag.json(&["plugins", "uninstall", "awkward-plugin", "--agent", "web"]);

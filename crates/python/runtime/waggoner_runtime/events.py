@@ -117,19 +117,19 @@ class _Events:
 _events = _Events()
 
 
+def flush():
+    """Returns once everything that was added before is with the agent."""
+    _events.flush()
+
+
 def _after_fork():
     global _events
     _events = _Events()
 
 
 if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def flush():
-    """Returns once everything that was added before is with the agent."""
-    _events.flush()
-
+    # What a child says comes after what its parent had said, though on another connection.
+    os.register_at_fork(before=flush, after_in_child=_after_fork)
 
 atexit.register(flush)
 

@@ -62,19 +62,23 @@ class _Events:
         while True:
             self.wake.wait()
             self.wake.clear()
-            if self.handed:
-                self.handed = False
-                self.hear()
-            elif not self.sending.acquire(False):
+            handed, self.handed = self.handed, False
+            if not handed and not self.sending.acquire(False):
                 # Whoever holds it sends what there is, or wakes this.
                 continue
-            self.drain()
-            self.release()
+            try:
+                if handed:
+                    self.hear()
+                self.drain()
+            finally:
+                self.release()
 
     def flush(self):
         self.sending.acquire()
-        self.drain()
-        self.release()
+        try:
+            self.drain()
+        finally:
+            self.release()
 
     def drain(self):
         while self.say():
@@ -102,7 +106,10 @@ class _Events:
             self.line.hear()
         except Exception as error:
             # An operation does not fail because its log does.
-            sys.stderr.write('{0} log lines were lost: {1}\n'.format(self.said, error))
+            try:
+                sys.stderr.write('{0} log lines were lost: {1}\n'.format(self.said, error))
+            except Exception:
+                pass  # A plugin has closed it, or put something else in its place.
 
     def take(self):
         batch = []

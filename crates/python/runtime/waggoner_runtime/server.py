@@ -22,6 +22,7 @@ import atexit
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -34,6 +35,9 @@ _exit = os._exit
 
 _HEAD = struct.Struct('!cI')
 _MARK = b'WAGGONER_FAMILY='
+
+# How soon a child is looked at again that is to be reaped and has not ended.
+_SOON = 0.1
 
 
 class _Watched(type(os.environ)):
@@ -74,6 +78,10 @@ class _Channel:
         kind, length = _HEAD.unpack(head + self._all(_HEAD.size - len(head)))
         return kind, os.fsdecode(self._all(length)), list(descriptors)
 
+    def waits(self, seconds):
+        """Says whether a message comes within so many seconds."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
+
     def put(self, kind, text=''):
         body = os.fsencode(text)
         self._socket.sendall(_HEAD.pack(kind, len(body)) + body)
@@ -96,14 +104,24 @@ class _Mark:
     """The word in the memory of a process by which others know its family."""
 
     def __init__(self):
-        with open('/proc/self/environ', 'rb') as file:
-            environ = file.read()
+        environ = self._environ()
         with open('/proc/self/stat', 'rb') as file:
             fields = file.read().rsplit(b') ', 1)[1].split()
         at = (b'\0' + environ).index(b'\0' + _MARK) + len(_MARK)
         # `env_start` of proc_pid_stat(5).
         self._address = int(fields[47]) + at
         self._length = environ.index(b'\0', at) - at
+        word = environ[at:at + self._length]
+        # Not every kernel lets a process write there.
+        for trial in (b'-' * self._length, word):
+            self.set(trial)
+            if self._environ()[at:at + self._length] != trial:
+                raise OSError('the mark of a process cannot be changed here')
+
+    @staticmethod
+    def _environ():
+        with open('/proc/self/environ', 'rb') as file:
+            return file.read()
 
     def set(self, mark):
         if len(mark) != self._length:
@@ -140,6 +158,9 @@ def _import_stock():
 def _serve(channel, mark, volatile):
     dead = []
     while True:
+        if dead and not channel.waits(_SOON):
+            dead = [pid for pid in dead if not _reap(pid)]
+            continue
         message = channel.take()
         if message is None:
             _exit(0)
@@ -236,6 +257,9 @@ def _set_environment(variables):
     for name, value in wanted.items():
         if os.environ.get(name) != value:
             os.environ[name] = value
+    # Before Python 3.7 all forks would draw the same.
+    if 'random' in sys.modules:
+        sys.modules['random'].seed()
     # It may have been looked up for another one.
     if 'tempfile' in sys.modules:
         sys.modules['tempfile'].tempdir = None

@@ -69,13 +69,19 @@ pub(super) async fn start(
             return Err(Refused::new(Refusal::Spent, message));
         }
     }
-    if house.is_leaving() {
-        return Err(Refused::new(Refusal::Leaving, "the supervisor is about to end"));
-    }
-    if attempt.is_ordered() {
-        return Err(Refused::new(Refusal::Cancelled, "the attempt was cancelled"));
-    }
+    let may_start = || {
+        if house.is_leaving() {
+            return Err(Refused::new(Refusal::Leaving, "the supervisor is about to end"));
+        }
+        if attempt.is_ordered() {
+            return Err(Refused::new(Refusal::Cancelled, "the attempt was cancelled"));
+        }
+        Ok(())
+    };
+    may_start()?;
     let spare = house.warm.take(&spawn).await;
+    // A warm server may have taken its time.
+    may_start()?;
     let birth = birth::announce(house, attempt.id, spare.as_ref());
     let slot = Slot::Birth.number();
     let note = birth.note(house, None).encode_to_vec();

@@ -99,6 +99,10 @@ impl Warm {
         // One that has died is replaced, once.
         for _ in 0..2 {
             let server = self.server(&key)?;
+            // A process of its own is there sooner.
+            if server.is_busy() {
+                return None;
+            }
             match server.fork(self.shared.cgroups.as_ref()).await {
                 Ok(fork) => {
                     self.replace_spare(&server);
@@ -107,7 +111,7 @@ impl Warm {
                 }
                 Err(error) => {
                     info!(%error, program = %key.program, "a warm server is of no use");
-                    if !server.has_forked() {
+                    if !server.has_forked() && !server.is_over() {
                         self.shared.known().remember_cold(&key);
                     }
                     self.shared.discard(&server);
@@ -127,7 +131,11 @@ impl Warm {
         }
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn("preload", async move {
-            if let Err(reason) = server.preload(&module).await {
+            let imported = server.preload(&module).await;
+            if server.is_over() {
+                return;
+            }
+            if let Err(reason) = imported {
                 info!(module, reason, "a module is not kept warm");
                 shared.let_go(&server, Some(module));
                 return;

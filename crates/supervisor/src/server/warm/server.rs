@@ -13,6 +13,7 @@ use tokio::{
 };
 use tracing::{debug, info};
 use waggoner_process::{Cgroup, Cgroups, Fork, ForkServer, Output};
+use waggoner_task::CancellationToken;
 use waggoner_types::AttemptId;
 
 use super::key::Key;
@@ -25,6 +26,8 @@ pub(super) struct Server {
     process: OnceCell<ForkServer>,
     state: Mutex<State>,
     course: watch::Sender<Stage>,
+    /// It is let go, started or not.
+    over: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct State {
     is_preparing: bool,
     /// It has forked.
     has_forked: bool,
+    /// It imports something, and does nothing else meanwhile.
+    is_importing: bool,
     /// What it has imported, or is importing.
     modules: HashSet<String>,
     output: Option<Output>,
@@ -67,12 +72,19 @@ impl Server {
             spare: None,
             is_preparing: false,
             has_forked: false,
+            is_importing: false,
             modules: HashSet::new(),
             output: None,
             words: Vec::new(),
         };
         let course = watch::Sender::new(Stage::Wanted);
-        Self { key, process: OnceCell::new(), state: Mutex::new(state), course }
+        Self {
+            key,
+            process: OnceCell::new(),
+            state: Mutex::new(state),
+            course,
+            over: CancellationToken::new(),
+        }
     }
 
     /// Returns a fork: the one that waits, or a new one.
@@ -101,7 +113,9 @@ impl Server {
         let mut state = self.state();
         state.is_preparing = false;
         match fork {
-            Ok(fork) if *self.course.borrow() == Stage::Started => state.spare = Some(fork),
+            Ok(fork) if *self.course.borrow() == Stage::Started && !self.is_over() => {
+                state.spare = Some(fork);
+            }
             Ok(_) => {}
             Err(error) => debug!(%error, "no spare fork"),
         }
@@ -122,7 +136,10 @@ impl Server {
     /// Imports a module. An error is a reason: it was of no good to the server.
     pub(super) async fn preload(&self, module: &str) -> Result<(), String> {
         let Some(process) = self.process.get() else { return Ok(()) };
-        process.preload(module).await.unwrap_or_else(|error| Err(error.to_string()))
+        self.state().is_importing = true;
+        let imported = process.preload(module).await;
+        self.state().is_importing = false;
+        imported.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// Carries what it writes until it ends. Says whether it was ever started.
@@ -149,6 +166,8 @@ impl Server {
 
     /// Ends it, and the fork that waits. Those that have become operations go on.
     pub(super) fn end(&self) {
+        // One that is about to be ready ends itself.
+        self.over.cancel();
         if let Some(process) = self.process.get() {
             process.kill();
         }
@@ -159,6 +178,17 @@ impl Server {
         });
         let spare = self.state().spare.take();
         drop(spare);
+    }
+
+    /// Says whether it was let go.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
+    /// Says whether a fork of it would have to wait for what it imports.
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.state();
+        state.is_importing && state.spare.is_none()
     }
 
     /// Says whether it can do what it is for.
@@ -212,6 +242,10 @@ impl Server {
             drop(over);
             let words = String::from_utf8_lossy(&self.state().words).into_owned();
             return Err(io::Error::other(format!("it did not start: {error}: {}", words.trim())));
+        }
+        if self.is_over() {
+            process.kill();
+            return Err(io::Error::other("it was let go before it was ready"));
         }
         info!(%program, pid = process.id(), "a warm server is ready");
         Ok(process)

@@ -21,7 +21,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
     service::TowerToHyperService,
 };
@@ -89,6 +89,9 @@ const CONNECTIONS: usize = 512;
 
 /// How long a client may take for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a client may say nothing: connections are few, and everybody on the host may open one.
+pub(crate) const SILENCE: Duration = Duration::from_mins(1);
 
 // === impl Facade ===
 
@@ -190,11 +193,12 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, guests: Guests) {
         Ok(Err(error)) => return debug!(%error, "a handshake with the REST facade failed"),
         Err(_) => return,
     };
-    let served = auto::Builder::new(TokioExecutor::new())
-        .http1_only()
+    let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
+    server.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE);
+    let ended = server
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes::router(guests)))
         .await;
-    if let Err(error) = served {
+    if let Err(error) = ended {
         debug!(error, "a connection to the REST facade ended badly");
     }
 }

@@ -53,8 +53,8 @@ pub(super) async fn proxy(
 ) -> Response {
     let key = Key::of(&MetadataMap::from_headers(headers));
     let args = serde_json::from_slice::<Value>(&body).ok().and_then(|mut request| {
-        match request["args"].take() {
-            Value::Array(args) => Some(args),
+        match request.get_mut("args").map(Value::take) {
+            Some(Value::Array(args)) => Some(args),
             _ => None,
         }
     });

@@ -16,7 +16,10 @@ use axum::{
     routing::post,
 };
 use camino::Utf8Path;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -29,7 +32,7 @@ use waggoner_types::Digest;
 
 use crate::{
     context::{HostApi, MOST, grpc::ContextApi, json},
-    facade::{Admission, FacadeError, Guests, listen},
+    facade::{Admission, FacadeError, Guests, SILENCE, listen},
 };
 
 /// Where scripts find their operation's context over TCP.
@@ -93,6 +96,8 @@ async fn serve(stream: TcpStream, guests: Guests) {
         .layer(DefaultBodyLimit::max(MOST))
         .with_state(guests);
     let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SILENCE)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
     if let Err(error) = served {

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{error, info};
 use waggoner_engine::{Event, Execution as Engine, Row, TaskNumber};
 use waggoner_store::execution::Execution;
@@ -99,6 +99,19 @@ pub(crate) async fn restore(home: &Arc<Home>) -> Result<(), waggoner_store::Erro
         waiting::begin_next(home, &tenant, &deployment).await;
     }
     Ok(())
+}
+
+/// Does a thing to its end, also when whoever asked for it has gone meanwhile: what is stored half
+/// way would wait for the next start of the manager.
+async fn whole<T: Send + 'static>(
+    home: &Home,
+    thing: impl Future<Output = Result<T, Refused>> + Send + 'static,
+) -> Result<T, Refused> {
+    let (done, end) = oneshot::channel();
+    home.tasks.spawn("whole", async move { drop(done.send(thing.await)) });
+    let stops =
+        || Refused::new(Reason::Unavailable, "the manager is about to end: ask the next one");
+    end.await.unwrap_or_else(|_| Err(stops()))
 }
 
 async fn go_on(home: &Arc<Home>, execution: &Execution) -> Result<(), Refused> {

@@ -7,7 +7,7 @@ use waggoner_store::execution::Execution;
 use waggoner_types::{ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use super::{actor::Actor, ended_of, kept::Kept, not_accepted, rows, run};
+use super::{actor::Actor, ended_of, kept::Kept, not_accepted, rows, run, whole};
 use crate::{api::refused, home::Home};
 
 /// Lets an execution that failed or was cancelled go on: what failed and what was not sent any
@@ -51,10 +51,15 @@ pub(crate) async fn resume(
     let engine = Engine::resume(Arc::clone(&stage.plan), &kept.start, rows, resume);
     let engine = engine.map_err(not_accepted)?;
     let mut actor = Actor::new(home, stage, engine, kept.endings(), execution.priority, before);
-    // The first turn is what makes it run again: until it is stored, nothing has happened.
-    let is_over = actor.turn(vec![Event::Resumed]).await.map_err(refused)?;
-    if !is_over {
-        run(home, &execution, actor, Vec::new());
-    }
+    let by = Arc::clone(home);
+    whole(home, async move {
+        // The first turn is what makes it run again: until it is stored, nothing has happened.
+        let is_over = actor.turn(vec![Event::Resumed]).await.map_err(refused)?;
+        if !is_over {
+            run(&by, &execution, actor, Vec::new());
+        }
+        Ok(())
+    })
+    .await?;
     home.store.execution(tenant, id).await.map_err(refused)
 }

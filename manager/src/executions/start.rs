@@ -14,7 +14,9 @@ use waggoner_store::{
 use waggoner_types::{DeploymentId, ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
 
-use super::{Stage, actor::Actor, availability, kept::Kept, modify, run, shapes};
+use super::{
+    Stage, actor::Actor, availability, kept::Kept, modify, run, shapes, waiting::begin_next, whole,
+};
 use crate::{api::refused, home::Home};
 
 /// What is asked of a deployment.
@@ -112,7 +114,13 @@ pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, R
         When::Now => begin(home, &asked, id).await,
         When::Queued => {
             let execution = wait(home, &asked, id, ExecutionStatus::Queued).await?;
-            super::waiting::begin_next(home, &asked.tenant, &asked.deployment).await;
+            let (by, tenant, deployment) =
+                (Arc::clone(home), asked.tenant.clone(), asked.deployment);
+            whole(home, async move {
+                begin_next(&by, &tenant, &deployment).await;
+                Ok(())
+            })
+            .await?;
             home.store.execution(asked.tenant, execution.id).await.map_err(refused)
         }
         When::At(_) => {
@@ -140,9 +148,13 @@ pub(super) async fn store_and_run(
         reshape: draft.reshape.clone(),
         ..NewExecution::new(execution, Value::Null)
     };
-    let execution = home.store.create_execution(new).await.map_err(refused)?;
-    run_draft(home, &execution, draft);
-    Ok(execution)
+    let by = Arc::clone(home);
+    whole(home, async move {
+        let execution = by.store.create_execution(new).await.map_err(refused)?;
+        run_draft(&by, &execution, draft);
+        Ok(execution)
+    })
+    .await
 }
 
 /// Lets an execution run whose beginning is stored.

@@ -58,6 +58,9 @@ const FRESH: Duration = Duration::from_mins(1);
 /// How many texts are kept for the time that a site is away.
 const MOST: usize = 256;
 
+/// How many bytes they may have before they are let go.
+const MOST_BYTES: usize = 64 << 20;
+
 /// How often a site may send us on.
 const REDIRECTS: usize = 5;
 
@@ -68,7 +71,8 @@ impl Site {
     /// written, lies nowhere.
     fn holds(&self, address: &Uri) -> bool {
         let path = address.path().to_ascii_lowercase().replace("%2e", ".");
-        let has_steps = path.split('/').any(|part| matches!(part, "." | ".."));
+        let has_steps = path.split('/').any(|part| matches!(part, "." | ".."))
+            || ["%2f", "%5c", "\\"].iter().any(|slash| path.contains(slash));
         address.scheme() == Some(&self.scheme)
             && address.authority().is_some_and(|it| it.as_str() == self.authority)
             && address.path().starts_with(&self.folder)
@@ -126,11 +130,14 @@ impl Urls {
         }
         let kept = match (self.look(address.clone()), before) {
             (Ok(text), _) => Kept { text, since: Instant::now() },
-            (Err(_), Some(before)) => before,
+            // It is not asked again by each of a blueprint's imports.
+            (Err(_), Some(before)) => Kept { since: Instant::now(), ..before },
             (Err(error), None) => return Err(error),
         };
         let mut all = self.kept();
-        if all.len() >= MOST {
+        let bytes: usize =
+            all.values().filter_map(|kept| kept.text.as_ref()).map(String::len).sum();
+        if all.len() >= MOST || bytes > MOST_BYTES {
             all.clear();
         }
         let fetched = kept.fetched();

@@ -33,7 +33,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         }
         ("POST", []) => {
             let source = call.deployment(&call.required("source_deployment_id")?)?;
-            many(call, &source).await
+            put(call, all(call, &source)?).await
         }
         ("DELETE", []) => {
             let (source, creator) = (source(call)?, call.required("dependency_creator")?);
@@ -50,22 +50,27 @@ pub(super) async fn replace(call: &Call<'_>, id: &str) -> Answered {
         return call.unknown("deployments");
     }
     let source = call.deployment(id)?;
+    let new = all(call, &source)?;
     let store = &call.home().store;
     for old in store.dependencies(call.tenant()).await? {
         if old.source == source {
             store.delete_dependency(call.tenant(), old.source, old.creator).await?;
         }
     }
-    many(call, &source).await
+    put(call, new).await
 }
 
-async fn many(call: &Call<'_>, source: &DeploymentId) -> Answered {
+/// Reads all before any is stored.
+fn all(call: &Call<'_>, source: &DeploymentId) -> Result<Vec<Dependency>, Unanswered> {
     let given = call.field("inter_deployment_dependencies").as_array();
     let given = given
         .ok_or_else(|| Unanswered::invalid("`inter_deployment_dependencies` has to be a list"))?;
+    given.iter().map(|one| read(call, source.clone(), one)).collect()
+}
+
+async fn put(call: &Call<'_>, dependencies: Vec<Dependency>) -> Answered {
     let mut ids = Vec::new();
-    for one in given {
-        let dependency = read(call, source.clone(), one)?;
+    for dependency in dependencies {
         let stored = call.home().store.put_dependency(dependency).await?;
         ids.push(Value::from(stored.id.to_string()));
     }

@@ -41,7 +41,7 @@ pub(super) enum Body {
 }
 
 /// The longest JSON that is read from a file, in bytes.
-const LONGEST_JSON: u64 = 64 << 20;
+const LONGEST_JSON: u64 = 16 << 20;
 
 // === impl Call ===
 

@@ -77,6 +77,7 @@ fn a_site_is_a_scheme_a_host_and_a_folder() {
         "https://example.org/ab.yaml",
         "https://example.org/a/../b.yaml",
         "https://example.org/a/%2e%2E/b.yaml",
+        "https://example.org/a/..%2F..%2fb.yaml",
     ] {
         assert!(!holds(out), "{out}");
     }

@@ -12,8 +12,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::{error, info};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::spawn_blocking,
+};
+use tracing::{error, info, warn};
 use waggoner_engine::{Event, Execution as Engine, Row, TaskNumber};
 use waggoner_store::execution::Execution;
 use waggoner_types::{CancelMode, Chain, ExecutionId, ExecutionStatus};
@@ -54,10 +57,10 @@ pub(crate) use evaluate::outputs;
 pub(crate) use look::{Depth, Looked, Wait, Why, look};
 pub(crate) use outcome::told;
 pub(crate) use rest::init_script::page as install_page;
-pub(crate) use resume::resume;
+pub(crate) use resume::{resume, resume_as};
 pub(crate) use stage::Stage;
-pub(crate) use start::{Asked, When, start};
-pub(crate) use update::{UpdateAsked, Updated, update};
+pub(crate) use start::{Asked, When, new_id, start, start_as};
+pub(crate) use update::{UpdateAsked, Updated, update, update_as};
 
 use actor::{Actor, Happening};
 use attempts::{Attempts, OnAgents};
@@ -99,6 +102,19 @@ pub(crate) async fn restore(home: &Arc<Home>) -> Result<(), waggoner_store::Erro
         waiting::begin_next(home, &tenant, &deployment).await;
     }
     Ok(())
+}
+
+/// Removes files that nothing needs any more: those of deployments that were deleted, and bodies of
+/// requests that were never made.
+pub(crate) async fn sweep(home: &Home) {
+    if let Err(unanswered) = rest::files::sweep(home).await {
+        warn!(why = unanswered.message, "failed to sweep the files of deployments");
+    }
+    let incoming = home.incoming();
+    let swept = spawn_blocking(move || answers::sweep(&incoming)).await;
+    if let Err(error) = swept.map_err(std::io::Error::other).flatten() {
+        warn!(error = %Chain(&error), "failed to sweep the bodies of requests");
+    }
 }
 
 /// Does a thing to its end, also when whoever asked for it has gone meanwhile: what is stored half

@@ -31,7 +31,7 @@ use waggoner_store::agent::Certificate;
 use waggoner_task::CancellationToken;
 use waggoner_types::{AgentName, AgentRole, AttemptId, Digest, Host, TenantName};
 
-use crate::home::Home;
+use crate::{executions, home::Home};
 
 pub(crate) mod artifacts;
 pub(crate) mod dial;
@@ -316,7 +316,7 @@ impl Fleet {
 }
 
 /// Keeps house from time to time: renews the certificates of linked agents that have less than
-/// half of their time left, and removes artifacts that nothing refers to.
+/// half of their time left, and removes artifacts that nothing refers to and what else is left.
 pub(crate) async fn upkeep(home: Arc<Home>, stop: CancellationToken) {
     let mut ticks = time::interval(UPKEEP);
     loop {
@@ -327,6 +327,7 @@ pub(crate) async fn upkeep(home: Arc<Home>, stop: CancellationToken) {
         if let Err(error) = home.store.sweep_artifacts().await {
             warn!(error = %waggoner_types::Chain(&error), "failed to sweep artifacts");
         }
+        executions::sweep(&home).await;
         let links: Vec<_> = home.fleet.links().values().cloned().collect();
         for link in links {
             if let Err(why) = renew(&home, &link).await {

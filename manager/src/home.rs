@@ -83,6 +83,11 @@ impl Home {
         }
     }
 
+    /// Where what comes over the REST API lies until it is in its place. Emptied at the start.
+    pub(crate) fn incoming(&self) -> Utf8PathBuf {
+        self.data_dir.join("incoming")
+    }
+
     /// Says whether a certificate is refused.
     pub(crate) fn is_denied(&self, serial: &str) -> bool {
         self.denied.lock().unwrap_or_else(PoisonError::into_inner).contains(serial)

@@ -59,6 +59,12 @@ impl Manager {
         let data_dir = data_dir.canonicalize_utf8().map_err(in_data_dir)?;
         let store = Store::open(data_dir.join("store")).await.map_err(StartError::Store)?;
         prepare(&store, now).await.map_err(StartError::Prepare)?;
+        // What the last manager had not done with is sent again.
+        let incoming = data_dir.join("incoming");
+        if incoming.exists() {
+            fs::remove_dir_all(&incoming).map_err(in_data_dir)?;
+        }
+        fs::create_dir(&incoming).map_err(in_data_dir)?;
         let domain: TrustDomain = "waggoner".parse().expect("it is a name of a trust domain");
         let ca = Ca::open_or_create(&data_dir.join("ca"), &domain, now).map_err(StartError::Ca)?;
         let identity = certificate(&ca, &config, now).map_err(StartError::Certificate)?;

@@ -33,9 +33,22 @@ pub struct Blueprint {
 impl Store {
     /// Stores a blueprint with its plan, a JSON object. Each plugin it uses has to be there.
     pub async fn create_blueprint(&self, blueprint: Blueprint, plan: Value) -> Result<(), Error> {
+        self.create_labelled_blueprint(blueprint, plan, Vec::new()).await
+    }
+
+    /// The same, with labels beside those of its plan.
+    pub async fn create_labelled_blueprint(
+        &self,
+        blueprint: Blueprint,
+        plan: Value,
+        labels: Vec<(String, String)>,
+    ) -> Result<(), Error> {
         self.write("store the blueprint", move |tx| {
-            tenant::require(tx, &blueprint.tenant)?;
-            insert(tx, &blueprint, &plan)
+            let Blueprint { tenant, id, created_at, .. } = &blueprint;
+            tenant::require(tx, tenant)?;
+            insert(tx, &blueprint, &plan)?;
+            let of = Labelled::Blueprint(id.clone());
+            Ok(label::insert_all(tx, tenant, &of, &labels, *created_at)?)
         })
         .await
     }

@@ -36,35 +36,21 @@ impl Store {
     /// Stores a dependency, over the one that its creator noted of the same deployment; that one's
     /// id and time stay. Returns it.
     pub async fn put_dependency(&self, dependency: Dependency) -> Result<Dependency, Error> {
-        self.write("store the dependency", move |tx| {
-            let Dependency { tenant, creator, source, .. } = &dependency;
-            deployment::require(tx, tenant, source)?;
-            if let Some(target) = &dependency.target {
-                deployment::require(tx, tenant, target)?;
-            }
-            let optional = |value: &Option<Value>| value.as_ref().map(json_text);
-            run(
-                tx,
-                "INSERT INTO dependencies (id, tenant, creator, source, target, target_function,
-                     external_source, external_target, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                 ON CONFLICT (tenant, source, creator) DO UPDATE SET target = excluded.target,
-                     target_function = excluded.target_function,
-                     external_source = excluded.external_source,
-                     external_target = excluded.external_target",
-                params![
-                    dependency.id.to_string(),
-                    tenant.as_str(),
-                    creator,
-                    source.as_str(),
-                    dependency.target.as_ref().map(DeploymentId::as_str),
-                    optional(&dependency.target_function),
-                    optional(&dependency.external_source),
-                    optional(&dependency.external_target),
-                    micros(dependency.created_at),
-                ],
-            )?;
-            require(tx, tenant, source, creator)
+        self.write("store the dependency", move |tx| put(tx, &dependency)).await
+    }
+
+    /// Lets a deployment have these dependencies, and no others. Returns them.
+    pub async fn replace_dependencies(
+        &self,
+        tenant: TenantName,
+        source: DeploymentId,
+        dependencies: Vec<Dependency>,
+    ) -> Result<Vec<Dependency>, Error> {
+        self.write("replace the deployment's dependencies", move |tx| {
+            deployment::require(tx, &tenant, &source)?;
+            let statement = "DELETE FROM dependencies WHERE tenant = ?1 AND source = ?2";
+            run(tx, statement, params![tenant.as_str(), source.as_str()])?;
+            dependencies.iter().map(|dependency| put(tx, dependency)).collect()
         })
         .await
     }
@@ -92,6 +78,37 @@ impl Store {
         })
         .await
     }
+}
+
+fn put(connection: &Connection, dependency: &Dependency) -> Result<Dependency, Stop> {
+    let Dependency { tenant, creator, source, .. } = dependency;
+    deployment::require(connection, tenant, source)?;
+    if let Some(target) = &dependency.target {
+        deployment::require(connection, tenant, target)?;
+    }
+    let optional = |value: &Option<Value>| value.as_ref().map(json_text);
+    run(
+        connection,
+        "INSERT INTO dependencies (id, tenant, creator, source, target, target_function,
+                     external_source, external_target, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 ON CONFLICT (tenant, source, creator) DO UPDATE SET target = excluded.target,
+                     target_function = excluded.target_function,
+                     external_source = excluded.external_source,
+                     external_target = excluded.external_target",
+        params![
+            dependency.id.to_string(),
+            tenant.as_str(),
+            creator,
+            source.as_str(),
+            dependency.target.as_ref().map(DeploymentId::as_str),
+            optional(&dependency.target_function),
+            optional(&dependency.external_source),
+            optional(&dependency.external_target),
+            micros(dependency.created_at),
+        ],
+    )?;
+    require(connection, tenant, source, creator)
 }
 
 /// Returns the other deployments that depend on one.

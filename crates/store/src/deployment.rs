@@ -13,6 +13,7 @@ use crate::{
     filter::{Filtered, text},
     instance::{self, NodeInstance},
     label::{self, Labelled},
+    site::{self, DeploymentNote},
     tenant,
 };
 
@@ -50,6 +51,14 @@ pub struct NewDeployment {
     pub instances: Vec<NodeInstance>,
 }
 
+/// What is noted beside a deployment that is created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// Labels, keys and values, beside those of its plan.
+    pub labels: Vec<(String, String)>,
+    pub note: DeploymentNote,
+}
+
 const SELECT: &str = "SELECT d.tenant, d.id, d.blueprint, d.created_at, d.inputs, d.workflows,
         (SELECT count(*) FROM node_instances n
           WHERE n.tenant = d.tenant AND n.deployment = d.id) AS instances,
@@ -62,11 +71,16 @@ const SELECT: &str = "SELECT d.tenant, d.id, d.blueprint, d.created_at, d.inputs
 impl Store {
     /// Creates a deployment with its node instances.
     pub async fn create_deployment(&self, new: NewDeployment) -> Result<(), Error> {
-        self.write("store the deployment", move |tx| {
-            tenant::require(tx, &new.tenant)?;
-            insert(tx, &new)
-        })
-        .await
+        self.create_noted_deployment(new, Noted::default()).await
+    }
+
+    /// The same, with what is noted beside it.
+    pub async fn create_noted_deployment(
+        &self,
+        new: NewDeployment,
+        noted: Noted,
+    ) -> Result<(), Error> {
+        self.write("store the deployment", move |tx| create(tx, &new, &noted)).await
     }
 
     /// Returns a deployment.
@@ -128,29 +142,53 @@ impl Store {
         id: DeploymentId,
         deletion: Deletion,
     ) -> Result<(), Error> {
-        self.write("delete the deployment", move |tx| {
-            require(tx, &tenant, &id)?;
-            let key = params![tenant.as_str(), id.as_str()];
-            let thing = || Thing::of(&tenant, Kind::Deployment, &id);
-
-            let query = "SELECT id FROM executions
-                 WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL ORDER BY id";
-            Users::refuse(thing, Kind::Execution, all(tx, query, key, first)?)?;
-            if deletion == Deletion::IfUnused {
-                let dependents = dependency::dependents(tx, &tenant, &id)?;
-                Users::refuse(thing, Kind::Deployment, dependents)?;
-                let query = "SELECT id FROM node_instances WHERE tenant = ?1 AND deployment = ?2
-                     AND state NOT IN ('uninitialized', 'deleted') ORDER BY id";
-                Users::refuse(thing, Kind::NodeInstance, all(tx, query, key, first)?)?;
-            }
-            label::forget(tx, &tenant, &Labelled::Deployment(id.clone()))?;
-            dependency::release(tx, &tenant, &id)?;
-            run(tx, "DELETE FROM events WHERE tenant = ?1 AND deployment = ?2", key)?;
-            run(tx, "DELETE FROM deployments WHERE tenant = ?1 AND id = ?2", key)?;
-            Ok(())
-        })
-        .await
+        self.write("delete the deployment", move |tx| delete(tx, &tenant, &id, deletion)).await
     }
+}
+
+/// Creates a deployment with what is noted beside it.
+pub(crate) fn create(
+    connection: &Connection,
+    new: &NewDeployment,
+    noted: &Noted,
+) -> Result<(), Stop> {
+    let NewDeployment { tenant, id, created_at, .. } = new;
+    tenant::require(connection, tenant)?;
+    insert(connection, new)?;
+    let of = Labelled::Deployment(id.clone());
+    label::insert_all(connection, tenant, &of, &noted.labels, *created_at)?;
+    if noted.note == DeploymentNote::default() {
+        return Ok(());
+    }
+    site::put_note(connection, tenant, id, &noted.note)
+}
+
+/// Deletes a deployment, as [`Store::delete_deployment`] says.
+pub(crate) fn delete(
+    connection: &Connection,
+    tenant: &TenantName,
+    id: &DeploymentId,
+    deletion: Deletion,
+) -> Result<(), Stop> {
+    require(connection, tenant, id)?;
+    let key = params![tenant.as_str(), id.as_str()];
+    let thing = || Thing::of(tenant, Kind::Deployment, id);
+
+    let query = "SELECT id FROM executions
+         WHERE tenant = ?1 AND deployment = ?2 AND ended_at IS NULL ORDER BY id";
+    Users::refuse(thing, Kind::Execution, all(connection, query, key, first)?)?;
+    if deletion == Deletion::IfUnused {
+        let dependents = dependency::dependents(connection, tenant, id)?;
+        Users::refuse(thing, Kind::Deployment, dependents)?;
+        let query = "SELECT id FROM node_instances WHERE tenant = ?1 AND deployment = ?2
+             AND state NOT IN ('uninitialized', 'deleted') ORDER BY id";
+        Users::refuse(thing, Kind::NodeInstance, all(connection, query, key, first)?)?;
+    }
+    label::forget(connection, tenant, &Labelled::Deployment(id.clone()))?;
+    dependency::release(connection, tenant, id)?;
+    run(connection, "DELETE FROM events WHERE tenant = ?1 AND deployment = ?2", key)?;
+    run(connection, "DELETE FROM deployments WHERE tenant = ?1 AND id = ?2", key)?;
+    Ok(())
 }
 
 /// Refuses what is meant for a deployment that is not there.

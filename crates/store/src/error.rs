@@ -22,6 +22,8 @@ pub enum Error {
     InvalidPageToken,
     #[error("the request id `{id}` was used for a different request: make a new one")]
     RequestReused { id: Uuid },
+    #[error("the question was answered before")]
+    Decided,
     /// The database itself: a full disk, a damaged file, or a fault of ours.
     #[error("failed to {attempt}")]
     Failed {

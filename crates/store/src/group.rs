@@ -6,9 +6,9 @@ use serde_json::Value;
 use waggoner_types::{BlueprintId, DeploymentId, TenantName};
 
 use crate::{
-    Error, Kind, Store, Thing,
-    column::{Columns as _, all, json_text, micros, one, run},
-    deployment,
+    Deletion, Error, Kind, Store, Thing,
+    column::{Columns as _, all, first, json_text, micros, one, run},
+    deployment::{self, NewDeployment, Noted},
     error::Stop,
     tenant,
     writer::Tx,
@@ -27,72 +27,54 @@ pub struct Group {
     /// The labels of further deployments: a JSON array of objects with `key` and `value`.
     pub labels: Value,
     pub created_at: Timestamp,
-    /// Its deployments by id. [`Store::put_group`] does not look at them.
+    /// Its deployments by id. [`Store::change_group`] does not look at them.
     pub deployments: Vec<DeploymentId>,
 }
 
-/// What becomes of a group's deployments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Members {
-    Set(Vec<DeploymentId>),
-    Add(Vec<DeploymentId>),
-    Remove(Vec<DeploymentId>),
+/// What becomes of a group, in this order. All of it is stored, or nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupChange {
+    /// Stored over one of the same id, whose deployments and time stay. Absent leaves it.
+    pub group: Option<Group>,
+    /// All of its deployments. Absent leaves them.
+    pub set: Option<Vec<DeploymentId>>,
+    pub remove: Vec<DeploymentId>,
+    pub add: Vec<DeploymentId>,
+    /// Deployments that are created and added.
+    pub create: Vec<(NewDeployment, Noted)>,
 }
 
 // === impl Store ===
 
 impl Store {
-    /// Stores a group, over one of the same id, whose deployments and time stay. Returns it.
-    pub async fn put_group(&self, group: Group) -> Result<Group, Error> {
-        self.write("store the group", move |tx| {
-            tenant::require(tx, &group.tenant)?;
-            run(
-                tx,
-                "INSERT INTO deployment_groups
-                     (tenant, id, description, blueprint, inputs, labels, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT DO UPDATE SET description = excluded.description,
-                     blueprint = excluded.blueprint, inputs = excluded.inputs,
-                     labels = excluded.labels",
-                params![
-                    group.tenant.as_str(),
-                    group.id,
-                    group.description,
-                    group.blueprint.as_ref().map(BlueprintId::as_str),
-                    json_text(&group.inputs),
-                    json_text(&group.labels),
-                    micros(group.created_at),
-                ],
-            )?;
-            require(tx, &group.tenant, &group.id)
-        })
-        .await
-    }
-
-    /// Changes which deployments a group has. Returns the group.
+    /// Changes a group, or stores a new one. Returns the group.
     pub async fn change_group(
         &self,
         tenant: TenantName,
         id: String,
-        members: Members,
+        change: GroupChange,
     ) -> Result<Group, Error> {
         self.write("change the group", move |tx| {
+            let GroupChange { group, set, remove, add, create } = change;
+            if let Some(group) = group {
+                put(tx, &group)?;
+            }
             require(tx, &tenant, &id)?;
-            match &members {
-                Members::Set(deployments) => {
-                    let statement = "DELETE FROM deployment_group_members
-                                     WHERE tenant = ?1 AND deployment_group = ?2";
-                    run(tx, statement, params![tenant.as_str(), id])?;
-                    add(tx, &tenant, &id, deployments)?;
-                }
-                Members::Add(deployments) => add(tx, &tenant, &id, deployments)?,
-                Members::Remove(deployments) => {
-                    for deployment in deployments {
-                        let statement = "DELETE FROM deployment_group_members
-                             WHERE tenant = ?1 AND deployment_group = ?2 AND deployment = ?3";
-                        run(tx, statement, params![tenant.as_str(), id, deployment.as_str()])?;
-                    }
-                }
+            if let Some(deployments) = set {
+                let statement = "DELETE FROM deployment_group_members
+                                 WHERE tenant = ?1 AND deployment_group = ?2";
+                run(tx, statement, params![tenant.as_str(), id])?;
+                join(tx, &tenant, &id, &deployments)?;
+            }
+            for deployment in remove {
+                let statement = "DELETE FROM deployment_group_members
+                     WHERE tenant = ?1 AND deployment_group = ?2 AND deployment = ?3";
+                run(tx, statement, params![tenant.as_str(), id, deployment.as_str()])?;
+            }
+            join(tx, &tenant, &id, &add)?;
+            for (new, noted) in create {
+                deployment::create(tx, &new, &noted)?;
+                join(tx, &tenant, &id, &[new.id])?;
             }
             require(tx, &tenant, &id)
         })
@@ -108,17 +90,51 @@ impl Store {
     pub async fn groups(&self, tenant: TenantName) -> Result<Vec<Group>, Error> {
         self.read("list groups", move |connection| {
             let query = "SELECT * FROM deployment_groups WHERE tenant = ?1 ORDER BY id";
-            let groups = all(connection, query, [tenant.as_str()], group)?;
-            let whole = groups.into_iter().map(|group| with_members(connection, group));
-            Ok(whole.collect::<Result<_, _>>()?)
+            let mut groups = all(connection, query, [tenant.as_str()], group)?;
+            let query = "SELECT deployment_group, deployment FROM deployment_group_members
+                         WHERE tenant = ?1 ORDER BY deployment_group, deployment";
+            let members = all(connection, query, [tenant.as_str()], |row| {
+                Ok((row.get("deployment_group")?, row.text("deployment")?))
+            })?;
+            for (of, deployment) in members {
+                let of: String = of;
+                if let Ok(at) = groups.binary_search_by(|group| group.id.cmp(&of)) {
+                    groups[at].deployments.push(deployment);
+                }
+            }
+            Ok(groups)
         })
         .await
     }
 
-    /// Deletes a group, and none of its deployments.
-    pub async fn delete_group(&self, tenant: TenantName, id: String) -> Result<(), Error> {
+    /// Returns the ids of the groups that a deployment is in.
+    pub async fn groups_of(
+        &self,
+        tenant: TenantName,
+        id: DeploymentId,
+    ) -> Result<Vec<String>, Error> {
+        self.read("read the deployment's groups", move |connection| {
+            let query = "SELECT deployment_group FROM deployment_group_members
+                         WHERE tenant = ?1 AND deployment = ?2 ORDER BY deployment_group";
+            Ok(all(connection, query, params![tenant.as_str(), id.as_str()], first)?)
+        })
+        .await
+    }
+
+    /// Deletes a group, and its deployments where `deployments` says how.
+    pub async fn delete_group(
+        &self,
+        tenant: TenantName,
+        id: String,
+        deployments: Option<Deletion>,
+    ) -> Result<(), Error> {
         self.write("delete the group", move |tx| {
-            require(tx, &tenant, &id)?;
+            let group = require(tx, &tenant, &id)?;
+            if let Some(deletion) = deployments {
+                for deployment in &group.deployments {
+                    deployment::delete(tx, &tenant, deployment, deletion)?;
+                }
+            }
             let statement = "DELETE FROM deployment_groups WHERE tenant = ?1 AND id = ?2";
             run(tx, statement, params![tenant.as_str(), id])?;
             Ok(())
@@ -127,7 +143,29 @@ impl Store {
     }
 }
 
-fn add(
+fn put(tx: &Tx<'_>, group: &Group) -> Result<(), Stop> {
+    tenant::require(tx, &group.tenant)?;
+    run(
+        tx,
+        "INSERT INTO deployment_groups
+             (tenant, id, description, blueprint, inputs, labels, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT DO UPDATE SET description = excluded.description,
+             blueprint = excluded.blueprint, inputs = excluded.inputs, labels = excluded.labels",
+        params![
+            group.tenant.as_str(),
+            group.id,
+            group.description,
+            group.blueprint.as_ref().map(BlueprintId::as_str),
+            json_text(&group.inputs),
+            json_text(&group.labels),
+            micros(group.created_at),
+        ],
+    )?;
+    Ok(())
+}
+
+fn join(
     tx: &Tx<'_>,
     tenant: &TenantName,
     id: &str,

@@ -113,17 +113,19 @@ impl Store {
         .await
     }
 
-    /// Returns the plugins that wait to be installed on an agent.
+    /// Returns the plugins that wait to be installed on an agent, and those that were being
+    /// installed when it was last heard of.
     pub async fn pending_installations(
         &self,
         tenant: TenantName,
         agent: AgentName,
     ) -> Result<Vec<PluginId>, Error> {
         self.read("read installations", move |connection| {
-            let query =
-                "SELECT * FROM installations WHERE tenant = ?1 AND agent = ?2 AND state = ?3";
-            let key =
-                params![tenant.as_str(), agent.as_str(), InstallState::PendingInstall.as_str()];
+            let query = "SELECT * FROM installations WHERE tenant = ?1 AND agent = ?2
+                         AND state IN (?3, ?4) ORDER BY plugin";
+            let [pending, installing] =
+                [InstallState::PendingInstall, InstallState::Installing].map(InstallState::as_str);
+            let key = params![tenant.as_str(), agent.as_str(), pending, installing];
             let waiting = all(connection, query, key, installation)?;
             Ok(waiting.into_iter().map(|installation| installation.plugin).collect())
         })

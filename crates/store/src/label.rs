@@ -125,6 +125,19 @@ pub(crate) fn forget(
     run(connection, statement, params![tenant.as_str(), of.kind(), of.id()]).map(drop)
 }
 
+/// Adds labels, keys and values.
+pub(crate) fn insert_all(
+    connection: &Connection,
+    tenant: &TenantName,
+    of: &Labelled,
+    labels: &[(String, String)],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    labels.iter().try_for_each(|(key, value)| {
+        insert(connection, tenant, of, &key.to_lowercase(), value, now)
+    })
+}
+
 fn insert(
     connection: &Connection,
     tenant: &TenantName,

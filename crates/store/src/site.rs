@@ -130,19 +130,28 @@ impl Store {
     ) -> Result<(), Error> {
         self.write("note something of the deployment", move |tx| {
             deployment::require(tx, &tenant, &id)?;
-            if let Some(name) = &note.site {
-                require(tx, &tenant, name)?;
-            }
-            let statement = "INSERT INTO deployment_notes (tenant, deployment, display_name, site)
-                 VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET display_name = excluded.display_name,
-                     site = excluded.site";
-            let DeploymentNote { display_name, site } = note;
-            run(tx, statement, params![tenant.as_str(), id.as_str(), display_name, site])?;
-            Ok(())
+            put_note(tx, &tenant, &id, &note)
         })
         .await
     }
+}
+
+/// Notes something of a deployment that is there.
+pub(crate) fn put_note(
+    connection: &Connection,
+    tenant: &TenantName,
+    id: &DeploymentId,
+    note: &DeploymentNote,
+) -> Result<(), Stop> {
+    let DeploymentNote { display_name, site } = note;
+    if let Some(name) = site {
+        require(connection, tenant, name)?;
+    }
+    let statement = "INSERT INTO deployment_notes (tenant, deployment, display_name, site)
+         VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET display_name = excluded.display_name, site = excluded.site";
+    run(connection, statement, params![tenant.as_str(), id.as_str(), display_name, site])?;
+    Ok(())
 }
 
 fn require(connection: &Connection, tenant: &TenantName, name: &str) -> Result<Site, Stop> {

@@ -16,6 +16,7 @@ use crate::{
     open::{self, OpenError},
     reader::Readers,
     vault::Vault,
+    verdict::{self, Decision},
     writer::{Tx, Writer},
 };
 
@@ -25,6 +26,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    /// What the writes of this handle decide.
+    pub(crate) decides: Option<Arc<Decision>>,
 }
 
 /// Whether a thing is deleted although others use it.
@@ -64,7 +67,7 @@ impl Store {
         let inner = opening
             .await
             .unwrap_or_else(|error| Err(OpenError::Thread(std::io::Error::other(error))))?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), decides: None })
     }
 
     /// Returns the files that belong to plugins and blueprints.
@@ -98,6 +101,11 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, Stop> + Send + 'static,
     {
+        let decides = self.decides.clone();
+        let write = move |tx: &Tx<'_>| match decides {
+            Some(decision) => verdict::decide(tx, &decision, || write(tx)),
+            None => write(tx),
+        };
         let written = self.inner.writer.write(write).await;
         written.map_err(|stop| Error::from_stop(stop, attempt))
     }

@@ -6,6 +6,12 @@
 //!                         ▼            one transaction
 //!                    the effect, and the verdict on it
 //! ```
+//!
+//! So whoever asks again, because a link or the manager was gone in between, has no second effect
+//! and gets the first answer. An effect on something else than the store is noted as begun before:
+//! who asks again knows then that what he finds may be his own doing.
+
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -25,6 +31,13 @@ pub struct Asked {
     pub attempt: AttemptId,
     /// The same each time that the same thing is asked.
     pub key: Vec<u8>,
+}
+
+/// What a write decides.
+#[derive(Clone, Debug)]
+pub(crate) struct Decision {
+    asked: Asked,
+    verdict: Value,
 }
 
 /// How many verdicts of an attempt are kept.
@@ -54,29 +67,63 @@ impl Store {
                 Err(broken @ Stop::Broken(_)) => return Err(broken),
             };
             let verdict = tell(judged.as_ref());
-            insert(tx, &asked, &verdict)?;
+            put(tx, &asked, &verdict)?;
             Ok(verdict)
         })
         .await
     }
 
-    /// Returns the verdict on a question that was asked before.
+    /// Returns a handle whose one write is the effect of a question: the verdict on it is stored in
+    /// the same transaction, and where there is one already, nothing is written and the error is
+    /// [`Error::Decided`].
+    #[must_use]
+    pub fn deciding(&self, asked: Asked, verdict: Value) -> Self {
+        let inner = Arc::clone(&self.inner);
+        Self { inner, decides: Some(Arc::new(Decision { asked, verdict })) }
+    }
+
+    /// Notes that an effect is tried that is none on the store. Its verdict is null until
+    /// [`Store::add_verdict`].
+    pub async fn begin_effect(&self, asked: Asked) -> Result<(), Error> {
+        self.write("note that an effect is tried", move |tx| match find(tx, &asked)? {
+            Some(_) => Ok(()),
+            None => Ok(put(tx, &asked, &Value::Null)?),
+        })
+        .await
+    }
+
+    /// Returns the verdict on a question that was asked before; null where its effect was tried
+    /// and nothing else is known.
     pub async fn verdict(&self, asked: Asked) -> Result<Option<Value>, Error> {
         self.read("read a verdict", move |connection| Ok(find(connection, &asked)?)).await
     }
 
-    /// Stores the verdict on a question whose effect may be repeated, unless there is one. Returns
-    /// the first verdict.
+    /// Stores the verdict on a question, unless there is one. Returns the first verdict.
     pub async fn add_verdict(&self, asked: Asked, verdict: Value) -> Result<Value, Error> {
         self.write("store a verdict", move |tx| {
-            if let Some(verdict) = find(tx, &asked)? {
+            if let Some(verdict) = decided(tx, &asked)? {
                 return Ok(verdict);
             }
-            insert(tx, &asked, &verdict)?;
+            put(tx, &asked, &verdict)?;
             Ok(verdict)
         })
         .await
     }
+}
+
+/// Lets a write have its effect, and stores the verdict on it, unless there is one.
+pub(crate) fn decide<T>(
+    connection: &Connection,
+    decision: &Decision,
+    effect: impl FnOnce() -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let Decision { asked, verdict } = decision;
+    if decided(connection, asked)?.is_some() {
+        return Err(Error::Decided.into());
+    }
+    let done = effect()?;
+    put(connection, asked, verdict)?;
+    Ok(done)
 }
 
 /// Forgets the verdicts of an attempt that has ended.
@@ -91,9 +138,14 @@ fn find(connection: &Connection, asked: &Asked) -> rusqlite::Result<Option<Value
     one(connection, query, key, |row| row.json("verdict"))
 }
 
-fn insert(connection: &Connection, asked: &Asked, verdict: &Value) -> rusqlite::Result<()> {
+fn decided(connection: &Connection, asked: &Asked) -> rusqlite::Result<Option<Value>> {
+    Ok(find(connection, asked)?.filter(|verdict| !verdict.is_null()))
+}
+
+fn put(connection: &Connection, asked: &Asked, verdict: &Value) -> rusqlite::Result<()> {
     let attempt = asked.attempt.to_string();
-    let statement = "INSERT INTO verdicts (attempt, key, verdict) VALUES (?1, ?2, ?3)";
+    let statement = "INSERT INTO verdicts (attempt, key, verdict) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (attempt, key) DO UPDATE SET verdict = excluded.verdict";
     run(connection, statement, params![attempt, asked.key, json_text(verdict)])?;
     let statement = "DELETE FROM verdicts WHERE attempt = ?1 AND id <=
         (SELECT id FROM verdicts WHERE attempt = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";

@@ -163,6 +163,11 @@ impl Refused {
 }
 
 impl Reason {
+    /// Says whether a status has a reason of ours: the peer itself refuses, and not what is between.
+    pub fn is_in(status: &Status) -> bool {
+        status.get_error_details().error_info().is_some_and(|info| info.domain == DOMAIN)
+    }
+
     /// Says whether this is the reason of a status.
     pub fn is_of(self, status: &Status) -> bool {
         let details = status.get_error_details();
@@ -208,6 +213,7 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.message(), "`tenant` cannot be taken: it is empty");
         assert!(Reason::InvalidField.is_of(&status) && !Reason::Internal.is_of(&status));
+        assert!(Reason::is_in(&status) && !Reason::is_in(&Status::unavailable("broken pipe")));
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELD");
         let violations = &details.bad_request().unwrap().field_violations;

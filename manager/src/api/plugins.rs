@@ -1,7 +1,5 @@
 //! `PluginService`.
 
-use std::sync::Arc;
-
 use tokio::io::AsyncReadExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -93,18 +91,9 @@ impl PluginService for Api {
         let id = request.id.parse().at("id")?;
         let deletion = if request.force { Deletion::Forced } else { Deletion::IfUnused };
         self.once(&tenant, "DeletePlugin", &request.request_id, &request, async {
-            let store = &self.home.store;
-            let standing = self.standing(&tenant, vec![id]).await?;
-            let gone = store.delete_plugin(tenant.clone(), id, deletion).await.map_err(refused)?;
-            let home = Arc::clone(&self.home);
-            let mut links = home.fleet.links_of(&tenant);
-            links.retain(|link| standing.iter().any(|it| it.agent == link.key.name));
-            // What agents have of it goes as well, where no operation uses it.
-            self.home.tasks.spawn("uninstall", async move {
-                for link in links {
-                    fleet::installs::remove(&home, &link, &gone).await;
-                }
-            });
+            let (home, tenant) = (&self.home, tenant.clone());
+            let deleted = fleet::installs::delete(home, &home.store, tenant, id, deletion).await;
+            deleted.map_err(refused)?;
             Ok(DeletePluginResponse {})
         })
         .await

@@ -22,7 +22,7 @@ pub(crate) fn refused(error: Error) -> Refused {
             (Kind::Tenant, _) => Reason::TenantInUse,
             _ => Reason::DeploymentInUse,
         },
-        Error::Drained(_) => Reason::Unavailable,
+        Error::Drained(_) | Error::Decided => Reason::Unavailable,
         Error::InvalidPageToken => Reason::InvalidPageToken,
         Error::RequestReused { .. } => Reason::RequestIdReused,
         Error::Failed { .. } => {

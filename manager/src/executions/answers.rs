@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use waggoner_engine::Dispatch;
+use waggoner_link::settings::MAX_MESSAGE;
 use waggoner_proto::agent::v1::{
-    Answer, AskNode, AskNodeInstance, EvaluateFunctions, OperateRequest, Question,
+    Answer, AskNode, AskNodeInstance, EvaluateFunctions, OperateRequest, Question, Refusal,
     UpdateNodeInstance, answer::Outcome, operate_request::Message as Down, question::Ask,
 };
 use waggoner_store::{
@@ -32,7 +33,7 @@ mod resource;
 mod unanswered;
 
 pub(crate) use self::{
-    bodies::Bodies,
+    bodies::{Bodies, sweep},
     reach::Reach,
     unanswered::{ERROR_CODES, REASONS, Unanswered},
 };
@@ -70,7 +71,10 @@ impl Answers {
         down: mpsc::Sender<OperateRequest>,
     ) -> OperateRequest {
         let Question { question_id, key, ask } = question;
-        let json = |value: Value| Outcome::Json(value.to_string());
+        let json = |value: Value| {
+            let text = value.to_string();
+            if text.len() <= LONGEST { Outcome::Json(text) } else { Outcome::Refusal(too_long()) }
+        };
         let asked = (!key.is_empty()).then_some(Asked { attempt, key });
         let answer = match ask {
             Some(Ask::Resource(ask)) => {
@@ -84,7 +88,7 @@ impl Answers {
                 Ok(json(Box::pin(rest::answer(self, asked, request)).await))
             }
             Some(Ask::PutBody(piece)) => {
-                let put = self.bodies.put(&self.home.data_dir, piece).await;
+                let put = self.bodies.put(&self.home.incoming(), piece).await;
                 put.map(|size| json(serde_json::json!({ "size": size })))
             }
             None => Err(Unanswered::invalid("the question asks nothing this manager knows")),
@@ -203,6 +207,17 @@ impl Answers {
             .map_err(|error| Unanswered::invalid(&format!("the payload is no JSON: {error}")))?;
         evaluate::value(&self.home, &self.stage, &self.viewpoint, payload).await
     }
+}
+
+/// The longest answer that is sent, in bytes: with what is around it, it is a message.
+const LONGEST: usize = MAX_MESSAGE - 4096;
+
+fn too_long() -> Refusal {
+    let why = format!(
+        "the answer is longer than {LONGEST} bytes: ask for less at once, with `_size` and \
+         `_offset`, or for fewer fields, with `_include`"
+    );
+    Unanswered::invalid(&why).into()
 }
 
 /// What an update of a node instance came to.

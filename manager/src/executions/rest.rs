@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  RestRequest ──▶ Call ──▶ one module per resource ──▶ Reply ──▶ {"status", "body" | "file"}
-//!                   │
+//!                   │                     │
+//!                   │                     └─ an effect is one transaction, with the reply in it
 //!                   └─ how far it reaches: see `answers::Reach`
 //! ```
 //!
@@ -86,19 +87,50 @@ async fn taken(
     // Node instances have verdicts of their own, in one transaction with the change.
     if !has_effect || (*resource == "node-instances" && method == "PATCH") {
         let body = body.await?;
-        let call = Call { answers, method: &method, path, query: &query, body: &body };
-        return Ok(route(&call, resource, asked).await?.to_json());
+        let (asked, was_tried) = (asked.as_ref(), false);
+        let call =
+            Call { answers, method: &method, path, query: &query, body: &body, asked, was_tried };
+        return Ok(route(&call, resource).await?.to_json());
     }
     // Who asks again has its answer although the body is not there any more.
-    let effect = async {
-        let body = body.await?;
-        let call = Call { answers, method: &method, path, query: &query, body: &body };
-        Ok(Box::pin(route(&call, resource, None)).await?.to_json())
+    let effect = |was_tried| {
+        let (asked, method, query) = (asked.as_ref(), method.as_str(), &query);
+        async move {
+            let body = &body.await?;
+            let call = Call { answers, method, path, query, body, asked, was_tried };
+            Ok(Box::pin(route(&call, resource)).await?.to_json())
+        }
     };
-    once(&answers.home.store, asked, effect).await
+    let answer = once(&answers.home.store, asked.clone(), effect).await?;
+    let Some((status, resource, id)) = Reply::thing(&answer) else { return Ok(answer) };
+    let (query, body) = (Query::default(), Body::Json(Value::Null));
+    let call = Call {
+        answers,
+        method: "GET",
+        path: &[id],
+        query: &query,
+        body: &body,
+        asked: None,
+        was_tried: false,
+    };
+    Ok(Reply::Value(status, Box::pin(shown(&call, resource, id)).await?).to_json())
 }
 
-async fn route(call: &Call<'_>, resource: &str, asked: Option<Asked>) -> Answered {
+/// Shows a thing as it is after an effect on it: also to who asks again, who gets it as it is then.
+async fn shown(call: &Call<'_>, resource: &str, id: &str) -> Result<Value, Unanswered> {
+    match resource {
+        "blueprints" => blueprints::one(call, id).await,
+        "deployments" => deployments::shown(call, &deployments::Seen::load(call, id).await?).await,
+        "deployment-groups" => groups::one(call, id).await,
+        "deployment-updates" => updates::one(call, id).await,
+        "executions" => executions::one(call, id).await,
+        "plugins" => plugins::one(call, id).await,
+        "secrets" => secrets::one(call, id).await,
+        _ => sites::one(call, id).await,
+    }
+}
+
+async fn route(call: &Call<'_>, resource: &str) -> Answered {
     match resource {
         "blueprints" => Box::pin(blueprints::answer(call)).await,
         "deployments" => Box::pin(deployments::answer(call)).await,
@@ -108,7 +140,7 @@ async fn route(call: &Call<'_>, resource: &str, asked: Option<Asked>) -> Answere
         "events" => events::answer(call).await,
         "executions" => Box::pin(executions::answer(call)).await,
         "labels" => labels::answer(call).await,
-        "node-instances" => instances::answer(call, asked).await,
+        "node-instances" => instances::answer(call).await,
         "nodes" => nodes::answer(call).await,
         "operations" => operations::answer(call).await,
         "plugins" => Box::pin(plugins::answer(call)).await,

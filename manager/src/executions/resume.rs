@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use waggoner_engine::{Event, Execution as Engine, Resume};
-use waggoner_store::execution::Execution;
+use waggoner_store::{Store, execution::Execution};
 use waggoner_types::{ExecutionId, ExecutionStatus, TenantName};
 use waggoner_wire::{Reason, Refused};
 
@@ -14,6 +14,17 @@ use crate::{api::refused, home::Home};
 /// more is run, and what had succeeded is not.
 pub(crate) async fn resume(
     home: &Arc<Home>,
+    tenant: TenantName,
+    id: ExecutionId,
+    resume: Resume,
+) -> Result<Execution, Refused> {
+    resume_as(home, home.store.clone(), tenant, id, resume).await
+}
+
+/// The same; `store` stores that it goes on.
+pub(crate) async fn resume_as(
+    home: &Arc<Home>,
+    store: Store,
     tenant: TenantName,
     id: ExecutionId,
     resume: Resume,
@@ -54,7 +65,9 @@ pub(crate) async fn resume(
     let by = Arc::clone(home);
     whole(home, async move {
         // The first turn is what makes it run again: until it is stored, nothing has happened.
-        let is_over = actor.turn(vec![Event::Resumed]).await.map_err(refused)?;
+        let turn = actor.decide(vec![Event::Resumed]);
+        store.advance(turn.advance).await.map_err(refused)?;
+        let is_over = actor.carry_out(turn.then);
         if !is_over {
             run(&by, &execution, actor, Vec::new());
         }

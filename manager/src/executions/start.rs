@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use waggoner_engine::{Event, Execution as Engine, Refusal, Start};
 use waggoner_store::{
+    Store,
     execution::{Company, Execution, NewExecution},
     instance::NodeInstance,
     reshape::Reshape,
@@ -109,37 +110,54 @@ impl Asked {
 
 /// Starts a workflow. It is stored, and then its first turn is taken, if it does not wait.
 pub(crate) async fn start(home: &Arc<Home>, asked: Asked) -> Result<Execution, Refused> {
-    let id = ExecutionId(Uuid::now_v7());
+    start_as(home, home.store.clone(), new_id(), asked).await
+}
+
+/// The same, as an execution of this id; `store` stores it.
+pub(crate) async fn start_as(
+    home: &Arc<Home>,
+    store: Store,
+    id: ExecutionId,
+    asked: Asked,
+) -> Result<Execution, Refused> {
     match asked.when {
-        When::Now => begin(home, &asked, id).await,
+        When::Now => {
+            let draft = draft(home, &asked, id).await?;
+            let execution = asked.execution(id, ExecutionStatus::Pending);
+            store_and_run(home, store, execution, draft).await
+        }
         When::Queued => {
-            let execution = wait(home, &asked, id, ExecutionStatus::Queued).await?;
-            let (by, tenant, deployment) =
-                (Arc::clone(home), asked.tenant.clone(), asked.deployment);
+            let new = waiting(home, &asked, id, ExecutionStatus::Queued).await?;
+            let by = Arc::clone(home);
             whole(home, async move {
-                begin_next(&by, &tenant, &deployment).await;
-                Ok(())
+                store.create_execution(new).await.map_err(refused)?;
+                begin_next(&by, &asked.tenant, &asked.deployment).await;
+                by.store.execution(asked.tenant, id).await.map_err(refused)
             })
-            .await?;
-            home.store.execution(asked.tenant, execution.id).await.map_err(refused)
+            .await
         }
         When::At(_) => {
-            let execution = wait(home, &asked, id, ExecutionStatus::Scheduled).await?;
-            home.executions.scheduled.notify_one();
-            Ok(execution)
+            let new = waiting(home, &asked, id, ExecutionStatus::Scheduled).await?;
+            let by = Arc::clone(home);
+            whole(home, async move {
+                let execution = store.create_execution(new).await.map_err(refused)?;
+                by.executions.scheduled.notify_one();
+                Ok(execution)
+            })
+            .await
         }
     }
 }
 
-async fn begin(home: &Arc<Home>, asked: &Asked, id: ExecutionId) -> Result<Execution, Refused> {
-    let draft = draft(home, asked, id).await?;
-    let execution = asked.execution(id, ExecutionStatus::Pending);
-    store_and_run(home, execution, draft).await
+/// Makes the id of a new execution.
+pub(crate) fn new_id() -> ExecutionId {
+    ExecutionId(Uuid::now_v7())
 }
 
 /// Stores an execution that begins at once, and lets it run.
 pub(super) async fn store_and_run(
     home: &Arc<Home>,
+    store: Store,
     execution: Execution,
     draft: Draft,
 ) -> Result<Execution, Refused> {
@@ -150,7 +168,7 @@ pub(super) async fn store_and_run(
     };
     let by = Arc::clone(home);
     whole(home, async move {
-        let execution = by.store.create_execution(new).await.map_err(refused)?;
+        let execution = store.create_execution(new).await.map_err(refused)?;
         run_draft(&by, &execution, draft);
         Ok(execution)
     })
@@ -165,14 +183,14 @@ pub(super) fn run_draft(home: &Arc<Home>, execution: &Execution, draft: Draft) {
     run(home, execution, actor, vec![Event::Started]);
 }
 
-/// Stores an execution that waits. What is wrong with it in any case is refused now; what depends
+/// Judges an execution that waits. What is wrong with it in any case is refused now; what depends
 /// on the state of the deployment is judged when it begins.
-async fn wait(
+async fn waiting(
     home: &Home,
     asked: &Asked,
     id: ExecutionId,
     status: ExecutionStatus,
-) -> Result<Execution, Refused> {
+) -> Result<NewExecution, Refused> {
     let stage = Stage::load(home, asked, id).await?;
     let instances = stage.instances(home).await?;
     let mut start = asked.start(home, &instances);
@@ -185,8 +203,7 @@ async fn wait(
     }
     start.instances.clear();
     let kept = Kept { start, force: asked.force, finish: None, roll_back: None, before: None };
-    let new = NewExecution::new(asked.execution(id, status), kept.to_json());
-    home.store.create_execution(new).await.map_err(refused)
+    Ok(NewExecution::new(asked.execution(id, status), kept.to_json()))
 }
 
 /// Judges what is asked on the deployment as it is now, and makes it ready to begin.

@@ -33,7 +33,7 @@ use super::{
     Asked, Executions,
     actor::Actor,
     restore,
-    start::{Draft, draft},
+    start::{Draft, draft, new_id},
     update::{UpdateAsked, propose},
 };
 use crate::{
@@ -159,7 +159,8 @@ async fn an_update_ends_the_same_wherever_the_manager_is_killed() {
         force: false,
         preview: false,
     };
-    let (execution, draft) = propose(&home, asked).await.unwrap().draft(&home).await.unwrap();
+    let (execution, draft) =
+        propose(&home, new_id(), asked).await.unwrap().draft(&home).await.unwrap();
     let id = execution.id;
     let actor = stored_as(&home, execution, draft).await.unwrap();
     let steps = killed_at_every_step_of(&disk, home, host, (id, actor)).await;

@@ -11,10 +11,10 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 use waggoner_engine::{Execution as Engine, Start, Update};
 use waggoner_store::{
-    deployment::NewDeployment, execution::Execution, instance::NodeInstance, reshape::NewPlan,
+    Store, deployment::NewDeployment, execution::Execution, instance::NodeInstance,
+    reshape::NewPlan,
 };
 use waggoner_types::{
     BlueprintId, DeploymentId, ExecutionId, TenantName,
@@ -27,7 +27,7 @@ use super::{
     kept::Kept,
     modify::{self, Difference},
     not_accepted, shapes,
-    start::{Draft, store_and_run},
+    start::{Draft, new_id, store_and_run},
 };
 use crate::{api::refused, catalog::deployments, home::Home};
 
@@ -72,20 +72,33 @@ pub(super) struct Proposal {
 
 /// Updates a deployment.
 pub(crate) async fn update(home: &Arc<Home>, asked: UpdateAsked) -> Result<Updated, Refused> {
+    update_as(home, home.store.clone(), new_id(), asked).await
+}
+
+/// The same, by an execution of this id; `store` stores it.
+pub(crate) async fn update_as(
+    home: &Arc<Home>,
+    store: Store,
+    id: ExecutionId,
+    asked: UpdateAsked,
+) -> Result<Updated, Refused> {
     let preview = asked.preview;
-    let proposal = propose(home, asked).await?;
+    let proposal = propose(home, id, asked).await?;
     let update = proposal.update.clone();
     if preview {
         return Ok(Updated { execution: None, update });
     }
     let (execution, draft) = proposal.draft(home).await?;
-    let execution = store_and_run(home, execution, draft).await?;
+    let execution = store_and_run(home, store, execution, draft).await?;
     Ok(Updated { execution: Some(execution), update })
 }
 
 /// Works out what an update would change.
-pub(super) async fn propose(home: &Home, asked: UpdateAsked) -> Result<Proposal, Refused> {
-    let id = ExecutionId(Uuid::now_v7());
+pub(super) async fn propose(
+    home: &Home,
+    id: ExecutionId,
+    asked: UpdateAsked,
+) -> Result<Proposal, Refused> {
     let of_workflow = Asked {
         parameters: asked.parameters.clone(),
         force: asked.force,

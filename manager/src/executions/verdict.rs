@@ -5,23 +5,33 @@ use waggoner_store::{Store, verdict::Asked};
 
 use crate::executions::answers::{ERROR_CODES, REASONS, Unanswered};
 
-/// Lets an effect be done that may be repeated where its verdict was not stored any more: one that
-/// leaves the same each time. What has a verdict is not done again.
-pub(crate) async fn once(
+/// Lets an effect be had once: what has a verdict is not tried again. `effect` is told whether it
+/// was tried before, and stores the verdict with what it writes ([`Store::deciding`]); what it
+/// does elsewhere leaves the same each time.
+pub(crate) async fn once<F>(
     store: &Store,
     asked: Option<Asked>,
-    effect: impl Future<Output = Result<Value, Unanswered>>,
-) -> Result<Value, Unanswered> {
-    let Some(asked) = asked else { return effect.await };
-    let failed = |error| Unanswered::failed(&error);
-    if let Some(verdict) = store.verdict(asked.clone()).await.map_err(failed)? {
+    effect: impl FnOnce(bool) -> F,
+) -> Result<Value, Unanswered>
+where
+    F: Future<Output = Result<Value, Unanswered>>,
+{
+    let Some(asked) = asked else { return effect(false).await };
+    let known = store.verdict(asked.clone()).await?;
+    let was_tried = known.is_some();
+    if let Some(verdict) = known.filter(|verdict| !verdict.is_null()) {
         return heard(&verdict);
     }
-    let result = effect.await;
+    let result = effect(was_tried).await;
+    // What was decided by now counts, whatever came of this try: there may have been another one.
+    let known = store.verdict(asked.clone()).await?;
+    if let Some(verdict) = known.filter(|verdict| !verdict.is_null()) {
+        return heard(&verdict);
+    }
     if result.as_ref().is_err_and(|unanswered| unanswered.reason == "UNAVAILABLE") {
         return result;
     }
-    heard(&store.add_verdict(asked, told(&result)).await.map_err(failed)?)
+    heard(&store.add_verdict(asked, told(&result)).await?)
 }
 
 /// A verdict as it is kept.

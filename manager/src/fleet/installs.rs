@@ -3,25 +3,32 @@
 //! An agent tells of all its plugins, however they came to be there; what it tells is noted. Who
 //! asks for one on an agent without a link leaves a note, which is read when there is a link.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tonic::Code;
+use tokio::time::sleep;
+use tonic::{Code, Status};
 use tracing::warn;
 use waggoner_proto::agent::v1::{
     Environment, PluginState, Plugins, PrepareEnvironmentRequest, RemovePluginRequest,
 };
 use waggoner_store::{
+    Deletion, Store,
     installation::{InstallState, Installation, Told},
     plugin::Plugin,
 };
-use waggoner_types::{Chain, Digest, PluginId};
+use waggoner_task::Backoff;
+use waggoner_types::{Chain, Digest, PluginId, TenantName};
 use waggoner_wagon::{PluginManifest, Requirement, choose};
+use waggoner_wire::Reason;
 
 use crate::{
     catalog::plugins::Candidate,
     executions::prepare::{RUNTIME, carries_common},
-    fleet::{AgentKey, Link, artifacts},
+    fleet::{
+        AgentKey, Link,
+        artifacts::{self, BringError},
+    },
     home::Home,
 };
 
@@ -44,23 +51,65 @@ pub(crate) async fn hear(home: &Home, link: &Link, plugins: Plugins) {
     }
 }
 
-/// Installs what waits for an agent that has a link now.
+/// Installs what waits for an agent that has a link now, and what the last link did not get to.
 pub(crate) async fn resume(home: &Arc<Home>, link: &Arc<Link>) {
     let AgentKey { tenant, name } = link.key.clone();
     let waiting = home.store.pending_installations(tenant, name).await;
     for plugin in waiting.unwrap_or_default() {
+        // Before the agent tells that it is not there.
+        note(home, &link.key, plugin, InstallState::PendingInstall, String::new()).await;
         begin(home, Arc::clone(link), plugin);
     }
 }
 
-/// Begins to install a plugin on an agent that has a link.
-pub(crate) fn begin(home: &Arc<Home>, link: Arc<Link>, plugin: PluginId) {
+/// Begins to install a plugin on an agent that has a link. If that is lost, the next one goes on.
+pub(crate) fn begin(home: &Arc<Home>, mut link: Arc<Link>, plugin: PluginId) {
     let work = Arc::clone(home);
     home.tasks.spawn("install", async move {
-        if let Err(why) = install(&work, &link, plugin).await {
-            note(&work, &link.key, plugin, InstallState::Error, why).await;
+        let stop = work.tasks.token();
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        loop {
+            let why = tokio::select! {
+                biased;
+                // It waits for the next manager.
+                () = stop.cancelled() => return,
+                installed = install(&work, &link, plugin) => match installed {
+                    Ok(()) => return,
+                    Err(why) => why,
+                },
+            };
+            let (state, why) = match why {
+                NotInstalled::Refused(why) => (InstallState::Error, why),
+                NotInstalled::Unheard => (InstallState::PendingInstall, String::new()),
+            };
+            note(&work, &link.key, plugin, state, why).await;
+            if state == InstallState::Error {
+                return;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = link.ended.cancelled() => {}
+                () = sleep(backoff.next()) => {}
+            }
+            // A link that comes after this one has been looked for finds the note.
+            let Some(next) = work.fleet.link(&link.key) else { return };
+            link = next;
+            if !waits(&work, &link.key, plugin).await {
+                return;
+            }
         }
     });
+}
+
+/// Says whether a plugin that is asked for on an agent is on its way there.
+pub(crate) fn is_under_way(state: InstallState) -> bool {
+    matches!(state, InstallState::PendingInstall | InstallState::Installing)
+}
+
+async fn waits(home: &Home, key: &AgentKey, plugin: PluginId) -> bool {
+    let known = home.store.installations(key.tenant.clone(), vec![plugin]).await;
+    let here = |known: &Installation| known.agent == key.name && is_under_way(known.state);
+    known.unwrap_or_default().iter().any(here)
 }
 
 /// Removes a plugin from an agent, and returns how it stands then.
@@ -72,8 +121,8 @@ pub(crate) async fn remove(home: &Home, link: &Link, plugin: &Plugin) -> Install
         Ok(answer) if answer.get_ref().removed => (InstallState::Uninstalled, String::new()),
         Ok(_) => {
             let why = format!(
-                "the plugin `{}` {} is in use on agent `{}`: remove it when its operations have \
-                 ended",
+                "the plugin `{}` {} is in use on agent `{}`, or is being installed there: remove \
+                 it when its operations have ended",
                 plugin.package_name, plugin.package_version, link.key.name
             );
             (InstallState::Error, why)
@@ -81,6 +130,27 @@ pub(crate) async fn remove(home: &Home, link: &Link, plugin: &Plugin) -> Install
         Err(status) => (InstallState::Error, status.message().to_owned()),
     };
     note(home, &link.key, plugin.id, state, why).await
+}
+
+/// Deletes a plugin, and what agents have of it where no operation uses it; `store` deletes it.
+pub(crate) async fn delete(
+    home: &Arc<Home>,
+    store: &Store,
+    tenant: TenantName,
+    id: PluginId,
+    deletion: Deletion,
+) -> Result<(), waggoner_store::Error> {
+    let standing = store.installations(tenant.clone(), vec![id]).await?;
+    let gone = store.delete_plugin(tenant.clone(), id, deletion).await?;
+    let mut links = home.fleet.links_of(&tenant);
+    links.retain(|link| standing.iter().any(|it| it.agent == link.key.name));
+    let work = Arc::clone(home);
+    home.tasks.spawn("uninstall", async move {
+        for link in links {
+            remove(&work, &link, &gone).await;
+        }
+    });
+    Ok(())
 }
 
 /// Notes how a plugin stands on an agent.
@@ -100,20 +170,38 @@ pub(crate) async fn note(
     installation
 }
 
-async fn install(home: &Home, link: &Link, plugin: PluginId) -> Result<(), String> {
-    let told = |error: &dyn std::error::Error| Chain(error).to_string();
+/// Why a plugin is not on an agent.
+#[derive(Debug)]
+enum NotInstalled {
+    /// A sentence.
+    Refused(String),
+    /// Nobody knows: the link is gone.
+    Unheard,
+}
+
+async fn install(home: &Home, link: &Link, plugin: PluginId) -> Result<(), NotInstalled> {
+    let told = |error: &dyn std::error::Error| NotInstalled::Refused(Chain(error).to_string());
     let tenant = link.key.tenant.clone();
     let plugin = home.store.plugin(tenant, plugin).await.map_err(|error| told(&error))?;
     let extra = if carries_common(&plugin) { None } else { runtime(home, link).await };
     let wagons: Vec<_> =
         std::iter::once(plugin.digest).chain(extra.as_ref().map(|extra| extra.digest)).collect();
-    artifacts::bring(link, home.store.artifacts(), &wagons).await.map_err(|error| told(&error))?;
+    let brought = artifacts::bring(link, home.store.artifacts(), &wagons).await;
+    brought.map_err(|error| match &error {
+        BringError::Ask { status, .. } | BringError::Refused { status, .. }
+            if is_unheard(status) =>
+        {
+            NotInstalled::Unheard
+        }
+        error => told(error),
+    })?;
     let environment = Environment {
         package_name: plugin.package_name.clone(),
         package_version: plugin.package_version.clone(),
         wagon_digest: plugin.digest.to_string(),
         extra_wagon_digests: extra.iter().map(|extra| extra.digest.to_string()).collect(),
         install_arguments: install_arguments(&plugin),
+        source_digest: String::new(),
     };
     let request = PrepareEnvironmentRequest { environment: Some(environment) };
     match link.client().prepare_environment(request).await {
@@ -122,10 +210,15 @@ async fn install(home: &Home, link: &Link, plugin: PluginId) -> Result<(), Strin
             note(home, &link.key, plugin.id, InstallState::Installed, String::new()).await;
             Ok(())
         }
-        // The link has gone: the next one goes on.
-        Err(status) if status.code() == Code::Cancelled || link.ended.is_cancelled() => Ok(()),
-        Err(status) => Err(status.message().to_owned()),
+        Err(status) if is_unheard(&status) => Err(NotInstalled::Unheard),
+        Err(status) => Err(NotInstalled::Refused(status.message().to_owned())),
     }
+}
+
+/// Says whether a status is of a link that broke off, and not the agent's word.
+fn is_unheard(status: &Status) -> bool {
+    let breaks = [Code::Unavailable, Code::Cancelled, Code::Unknown, Code::Internal];
+    breaks.contains(&status.code()) && !Reason::is_in(status)
 }
 
 /// The wagon of the Python runtime for a host, if one was uploaded.

@@ -4,7 +4,8 @@ use serde_json::json;
 use waggoner_store::{
     Deletion, Error,
     dependency::Dependency,
-    group::{Group, Members},
+    deployment::Noted,
+    group::{Group, GroupChange},
     label::{Label, Labelled},
     site::{DeploymentNote, Site},
 };
@@ -14,6 +15,11 @@ use crate::scene::{Scene, at, blueprint, deployment, id, tenant};
 
 fn pair(key: &str, value: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
+}
+
+fn noted() -> Noted {
+    let display_name = Some("One".to_owned());
+    Noted { note: DeploymentNote { display_name, site: None }, ..Noted::default() }
 }
 
 fn shown(labels: &[Label]) -> Vec<(&str, &str, i64)> {
@@ -136,21 +142,44 @@ async fn a_group_outlives_its_deployments_and_they_outlive_it() {
         created_at: at(4),
         deployments: Vec::new(),
     };
-    store.put_group(group.clone()).await.unwrap();
-    let change = |members| store.change_group(tenant(), "g".to_owned(), members);
-    let added = change(Members::Add(vec![d.clone(), e.clone(), d.clone()])).await.unwrap();
-    assert_eq!(added.deployments, [d.clone(), e.clone()]);
-    let put = store.put_group(Group { created_at: at(9), ..group }).await.unwrap();
+    let nothing = GroupChange::default;
+    let change = |change| store.change_group(tenant(), "g".to_owned(), change);
+    assert!(matches!(change(nothing()).await, Err(Error::Missing(_))), "it is not there yet");
+    let add = vec![d.clone(), e.clone(), d.clone()];
+    let put = GroupChange { group: Some(group.clone()), add, ..nothing() };
+    assert_eq!(change(put).await.unwrap().deployments, [d.clone(), e.clone()]);
+    let group = Group { created_at: at(9), ..group };
+    let put = change(GroupChange { group: Some(group), ..nothing() }).await.unwrap();
     assert_eq!((put.deployments.len(), put.created_at), (2, at(4)));
-    let removed = change(Members::Remove(vec![d.clone()])).await.unwrap();
+    let removed = change(GroupChange { remove: vec![d.clone()], ..nothing() }).await.unwrap();
     assert_eq!(removed.deployments, std::slice::from_ref(&e));
-    let set = change(Members::Set(vec![d.clone()])).await.unwrap();
+    let set = change(GroupChange { set: Some(vec![d.clone()]), ..nothing() }).await.unwrap();
     assert_eq!(set.deployments, std::slice::from_ref(&d));
-    let refused = change(Members::Set(vec!["none".parse().unwrap()])).await;
+    assert_eq!(store.groups_of(tenant(), d.clone()).await.unwrap(), ["g"]);
+
+    // All of a change is stored, or nothing.
+    let half = GroupChange {
+        create: vec![(deployment("f", &[]), Noted::default())],
+        set: Some(vec![e.clone()]),
+        add: vec!["none".parse().unwrap()],
+        ..nothing()
+    };
+    let refused = change(half).await;
     assert!(matches!(refused, Err(Error::Missing(_))), "{refused:?}");
+    let create = vec![(deployment("f", &[]), Noted { labels: vec![pair("A", "b")], ..noted() })];
+    let made = change(GroupChange { create, ..nothing() }).await.unwrap();
+    let f: DeploymentId = "f".parse().unwrap();
+    assert_eq!(made.deployments, [d.clone(), f.clone()]);
+    let labels = store.labels(tenant(), Labelled::Deployment(f.clone())).await.unwrap();
+    assert_eq!(shown(&labels), [("a", "b", 3)]);
+    assert_eq!(store.deployment_note(tenant(), f.clone()).await.unwrap(), noted().note);
 
     store.delete_deployment(tenant(), d, Deletion::IfUnused).await.unwrap();
-    assert_eq!(store.groups(tenant()).await.unwrap()[0].deployments, []);
-    store.delete_group(tenant(), "g".to_owned()).await.unwrap();
+    assert_eq!(store.groups(tenant()).await.unwrap()[0].deployments, std::slice::from_ref(&f));
+    store.delete_group(tenant(), "g".to_owned(), None).await.unwrap();
+    let put = Group { id: "g".to_owned(), ..made };
+    change(GroupChange { group: Some(put), add: vec![f.clone()], ..nothing() }).await.unwrap();
+    store.delete_group(tenant(), "g".to_owned(), Some(Deletion::IfUnused)).await.unwrap();
+    assert!(store.deployment(tenant(), f).await.is_err(), "it went with the group");
     assert!(store.deployment(tenant(), e).await.is_ok());
 }

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 use waggoner_store::{
-    Store,
+    Error, Store,
     advance::{Advance, StatusChange},
     attempt::{Batch, End, Standing, Watermark},
     instance::{InstanceUpdate, NodeInstance, UpdateError},
@@ -67,6 +67,33 @@ async fn an_update_that_is_asked_again_gets_its_first_verdict_and_has_no_effect(
     assert_eq!(once(store, "d", nobody).await, json!("missing"));
     let added = store.add_verdict(asked("c"), json!("late")).await.unwrap();
     assert_eq!(added, json!({ "version": 3 }));
+}
+
+#[tokio::test]
+async fn an_effect_and_its_verdict_are_one_write_that_is_had_once() {
+    let Scene { store, .. } = &with_attempt().await;
+    let forget = |key: &str, verdict: &str| {
+        let deciding = store.deciding(asked(key), json!(verdict));
+        async move { deciding.delete_tenant("other".parse().unwrap()).await }
+    };
+    store.create_tenant("other".parse().unwrap(), at(1)).await.unwrap();
+    forget("a", "gone").await.unwrap();
+    assert_eq!(store.verdict(asked("a")).await.unwrap(), Some(json!("gone")));
+    let again = forget("a", "twice").await;
+    assert!(matches!(again, Err(Error::Decided)), "{again:?}");
+    assert_eq!(store.verdict(asked("a")).await.unwrap(), Some(json!("gone")));
+
+    // What has no effect decides nothing.
+    let refused = forget("b", "gone").await;
+    assert!(matches!(refused, Err(Error::Missing(_))), "{refused:?}");
+    assert_eq!(store.verdict(asked("b")).await.unwrap(), None);
+
+    // What was tried elsewhere is decided afterwards, and only once.
+    store.begin_effect(asked("c")).await.unwrap();
+    assert_eq!(store.verdict(asked("c")).await.unwrap(), Some(Value::Null));
+    assert_eq!(store.add_verdict(asked("c"), json!(1)).await.unwrap(), json!(1));
+    store.begin_effect(asked("c")).await.unwrap();
+    assert_eq!(store.add_verdict(asked("c"), json!(2)).await.unwrap(), json!(1));
 }
 
 #[tokio::test]

@@ -63,6 +63,14 @@ impl Api {
                 let plugin = plugins.iter().find(|plugin| plugin.id == installation.plugin);
                 let Some(plugin) = plugin else { continue };
                 let stands = match self.home.fleet.link(&key) {
+                    Some(_) if installs::is_under_way(installation.state) => {
+                        let why = format!(
+                            "the plugin `{}` {} is being installed on agent `{}`: uninstall it \
+                             when that has ended",
+                            plugin.package_name, plugin.package_version, key.name
+                        );
+                        return Err(Refused::new(Reason::Unavailable, why));
+                    }
                     Some(link) => installs::remove(&self.home, &link, plugin).await,
                     None if installation.state == InstallState::PendingInstall => {
                         let state = InstallState::Uninstalled;

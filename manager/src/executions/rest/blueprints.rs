@@ -1,6 +1,5 @@
 //! `/blueprints` (`rest/resources_v3_1/blueprints.py`).
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use waggoner_proto::v1::BlueprintHeader;
 use waggoner_store::{
@@ -41,7 +40,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         ("DELETE", [id]) => {
             call.require_tenant("delete blueprints")?;
             let id = find(call, id).await?.id;
-            call.home().store.delete_blueprint(call.tenant(), id).await?;
+            call.deciding(&Reply::NONE).delete_blueprint(call.tenant(), id).await?;
             Reply::none()
         }
         ("GET", [id, "archive"]) => {
@@ -130,15 +129,14 @@ async fn upload(call: &Call<'_>, id: &str) -> Answered {
     // Held until the row refers to it, so that no sweep takes it in between.
     let _artifact = received.publish().await.map_err(not_taken)?;
     let catalog::blueprints::Sound { blueprint, plan } = sound;
-    home.store.create_blueprint(blueprint.clone(), plan).await?;
-    if !labels.is_empty() {
-        let thing = Labelled::Blueprint(id);
-        let planned = home.store.labels(call.tenant(), thing.clone()).await?;
-        let planned = planned.into_iter().map(|label| (label.key, label.value));
-        let all = planned.chain(labels).collect();
-        home.store.set_labels(call.tenant(), thing, all, Timestamp::now()).await?;
-    }
-    Reply::created(shown(call, &blueprint, None).await?)
+    let reply = Reply::made("blueprints", id);
+    call.deciding(&reply).create_labelled_blueprint(blueprint, plan, labels).await?;
+    Ok(reply)
+}
+
+/// A blueprint as it is shown, without its plan.
+pub(super) async fn one(call: &Call<'_>, id: &str) -> Result<Value, Unanswered> {
+    shown(call, &find(call, id).await?, None).await
 }
 
 /// Changes a blueprint's labels. The rest of it is what was uploaded.
@@ -152,9 +150,11 @@ async fn change(call: &Call<'_>, id: &str) -> Answered {
         ));
     }
     let labels = labels::read(call.field("labels"))?;
-    let thing = Labelled::Blueprint(blueprint.id.clone());
-    call.home().store.set_labels(call.tenant(), thing, labels, Timestamp::now()).await?;
-    Reply::ok(shown(call, &blueprint, None).await?)
+    let reply = Reply::changed("blueprints", blueprint.id.clone());
+    let thing = Labelled::Blueprint(blueprint.id);
+    let now = jiff::Timestamp::now();
+    call.deciding(&reply).set_labels(call.tenant(), thing, labels, now).await?;
+    Ok(reply)
 }
 
 async fn shown(

@@ -37,6 +37,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         }
         ("DELETE", []) => {
             let (source, creator) = (source(call)?, call.required("dependency_creator")?);
+            let store = call.deciding(&Reply::NONE);
             store.delete_dependency(call.tenant(), source, creator).await?;
             Reply::none()
         }
@@ -51,13 +52,8 @@ pub(super) async fn replace(call: &Call<'_>, id: &str) -> Answered {
     }
     let source = call.deployment(id)?;
     let new = all(call, &source)?;
-    let store = &call.home().store;
-    for old in store.dependencies(call.tenant()).await? {
-        if old.source == source {
-            store.delete_dependency(call.tenant(), old.source, old.creator).await?;
-        }
-    }
-    put(call, new).await
+    let stored = call.home().store.replace_dependencies(call.tenant(), source, new).await?;
+    list(call.query, stored.iter().map(|stored| stored.id.to_string().into()).collect())
 }
 
 /// Reads all before any is stored.
@@ -90,7 +86,7 @@ fn read(call: &Call<'_>, source: DeploymentId, given: &Value) -> Result<Dependen
     let target = match target {
         // The id of a deployment of another manager is not one of ours.
         Some(_) if external("external_target").is_some() => None,
-        Some(id) => Some(id.parse().map_err(|_| Unanswered::not_found("Deployment", id))?),
+        Some(id) => Some(call.deployment(id)?),
         None => None,
     };
     Ok(Dependency {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use waggoner_store::{
-    Deletion, deployment::Deployment, instance::NodeInstance, label::Labelled, site::DeploymentNote,
+    Deletion,
+    deployment::{Deployment, NewDeployment, Noted},
+    instance::NodeInstance,
+    label::Labelled,
+    site::DeploymentNote,
 };
 use waggoner_types::{BlueprintId, DeploymentId};
 
@@ -89,37 +93,25 @@ pub(super) async fn create(call: &Call<'_>, id: &str) -> Answered {
         Value::Null => Vec::new(),
         given => labels::read(given)?,
     };
-    make(call, id.clone(), &blueprint, inputs, labels).await?;
-    let (display_name, site) = (call.text("display_name"), call.text("site_name"));
-    if display_name.is_some() || site.is_some() {
-        let note = DeploymentNote { display_name, site };
-        call.home().store.note_deployment(call.tenant(), id.clone(), note).await?;
-    }
-    Reply::created(shown(call, &Seen::load(call, id.as_str()).await?).await?)
+    let reply = Reply::made("deployments", id.clone());
+    let new = planned(call, id, &blueprint, inputs).await?;
+    let note =
+        DeploymentNote { display_name: call.text("display_name"), site: call.text("site_name") };
+    call.deciding(&reply).create_noted_deployment(new, Noted { labels, note }).await?;
+    Ok(reply)
 }
 
-/// Stores a deployment with its labels, which come beside those of its blueprint.
-pub(super) async fn make(
+/// Makes the plan of a new deployment.
+pub(super) async fn planned(
     call: &Call<'_>,
     id: DeploymentId,
     blueprint: &str,
     inputs: Map<String, Value>,
-    labels: Vec<(String, String)>,
-) -> Result<(), Unanswered> {
-    let (home, tenant) = (call.home(), call.tenant());
+) -> Result<NewDeployment, Unanswered> {
     let of: BlueprintId =
         blueprint.parse().map_err(|_| Unanswered::not_found("Blueprint", blueprint))?;
     let attempt = catalog::deployments::Attempt::Create;
-    let plan = catalog::deployments::plan(home, attempt, tenant.clone(), id.clone(), of, inputs);
-    home.store.create_deployment(plan.await?).await?;
-    if !labels.is_empty() {
-        let thing = Labelled::Deployment(id);
-        let planned = home.store.labels(tenant.clone(), thing.clone()).await?;
-        let planned = planned.into_iter().map(|label| (label.key, label.value));
-        let all = planned.chain(labels).collect();
-        home.store.set_labels(tenant, thing, all, Timestamp::now()).await?;
-    }
-    Ok(())
+    Ok(catalog::deployments::plan(call.home(), attempt, call.tenant(), id, of, inputs).await?)
 }
 
 /// Changes what is noted beside a deployment: its labels and its name for people.
@@ -153,17 +145,18 @@ async fn set_site(call: &Call<'_>, id: &str) -> Answered {
         let why = "give either `site_name` or `detach_site`";
         return Err(Unanswered::invalid(why));
     }
-    let store = &call.home().store;
-    let note = store.deployment_note(call.tenant(), of.clone()).await?;
-    store.note_deployment(call.tenant(), of, DeploymentNote { site, ..note }).await?;
-    Reply::ok(shown(call, &Seen::load(call, id).await?).await?)
+    let note = call.home().store.deployment_note(call.tenant(), of.clone()).await?;
+    let reply = Reply::changed("deployments", of.clone());
+    let note = DeploymentNote { site, ..note };
+    call.deciding(&reply).note_deployment(call.tenant(), of, note).await?;
+    Ok(reply)
 }
 
 async fn delete(call: &Call<'_>, id: &str) -> Answered {
     call.require_tenant("delete deployments")?;
     let id = call.deployment(id)?;
     let deletion = if call.flag("force") { Deletion::Forced } else { Deletion::IfUnused };
-    call.home().store.delete_deployment(call.tenant(), id, deletion).await?;
+    call.deciding(&Reply::NONE).delete_deployment(call.tenant(), id, deletion).await?;
     Reply::none()
 }
 

@@ -4,13 +4,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use waggoner_store::event::{Entry, EntryKind, Event, EventFilter, Origin};
+use waggoner_store::{
+    PageRequest,
+    event::{Entry, EntryKind, Event, EventFilter, Origin},
+};
 use waggoner_types::{DeploymentId, ExecutionId, LogLevel};
 
 use crate::executions::{
     answers::{Reach, Unanswered},
     rest::{
-        list::{all, paged},
+        list::{Chosen, STORE_PAGE},
         reply::{Answered, Reply, time},
         request::Call,
         system::MANAGER,
@@ -20,7 +23,7 @@ use crate::executions::{
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
         ("GET", []) => {
-            let (items, pagination) = paged(call.query, listed(call).await?)?;
+            let (items, pagination) = listed(call).await?.page()?;
             Reply::ok(json!({ "items": items, "metadata": { "pagination": pagination } }))
         }
         ("POST", []) => add(call).await,
@@ -28,10 +31,12 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
     }
 }
 
-async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
+/// Reads events page by page: there may be more of them than fit anywhere.
+async fn listed<'c>(call: &Call<'c>) -> Result<Chosen<'c>, Unanswered> {
+    let mut chosen = Chosen::new(call.query);
     let mut filter = EventFilter::default();
     if let Some(id) = call.query.get("execution_id") {
-        let Ok(id) = id.parse::<ExecutionId>() else { return Ok(Vec::new()) };
+        let Ok(id) = id.parse::<ExecutionId>() else { return Ok(chosen) };
         filter.execution_id = Some(id);
     }
     let named = call.query.get("deployment_id").map(|id| call.deployment(id)).transpose()?;
@@ -43,25 +48,26 @@ async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
     let types: Vec<&str> = call.query.all("type").collect();
     filter.no_logs = !types.is_empty() && !types.contains(&"cloudify_log");
     let store = &call.home().store;
-    let page = |page| {
-        let filter = filter.clone();
-        async move { store.events(call.tenant(), filter, &page).await }
-    };
-    let events = all(page).await?;
     let mut blueprints: HashMap<DeploymentId, Option<String>> = HashMap::new();
-    for event in &events {
-        let Some(id) = &event.entry.origin.deployment_id else { continue };
-        if !blueprints.contains_key(id) {
-            let found = store.deployment(call.tenant(), id.clone()).await;
-            let blueprint = found.ok().map(|row| row.blueprint_id.to_string());
-            blueprints.insert(id.clone(), blueprint);
+    let mut next = Some(String::new());
+    while let Some(token) = next {
+        let page = PageRequest::new(STORE_PAGE, token);
+        let read = store.events(call.tenant(), filter.clone(), &page).await?;
+        next = read.next;
+        for event in &read.items {
+            let Some(id) = &event.entry.origin.deployment_id else {
+                chosen.take(shown(event, None))?;
+                continue;
+            };
+            if !blueprints.contains_key(id) {
+                let found = store.deployment(call.tenant(), id.clone()).await;
+                let blueprint = found.ok().map(|row| row.blueprint_id.to_string());
+                blueprints.insert(id.clone(), blueprint);
+            }
+            chosen.take(shown(event, blueprints[id].as_deref()))?;
         }
     }
-    let of = |event: &Event| {
-        let id = event.entry.origin.deployment_id.as_ref()?;
-        blueprints.get(id)?.as_deref()
-    };
-    Ok(events.iter().map(|event| shown(event, of(event))).collect())
+    Ok(chosen)
 }
 
 fn shown(event: &Event, blueprint: Option<&str>) -> Value {
@@ -134,6 +140,7 @@ async fn add(call: &Call<'_>) -> Answered {
         causes: Vec::new(),
         sequence: 0,
     });
-    call.home().store.add_events(entries.collect(), now).await?;
-    Reply::created(Value::Null)
+    let reply = Reply::Value(201, Value::Null);
+    call.deciding(&reply).add_events(entries.collect(), now).await?;
+    Ok(reply)
 }

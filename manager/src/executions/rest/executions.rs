@@ -116,27 +116,49 @@ async fn start(call: &Call<'_>) -> Answered {
         when,
         ..Asked::new(call.tenant(), deployment, workflow)
     };
-    let started = Box::pin(executions::start(call.home(), asked)).await?;
-    Reply::created(shown(call, &started).await?)
+    let id = executions::new_id();
+    let reply = Reply::made("executions", id.to_string());
+    let store = call.deciding(&reply);
+    Box::pin(executions::start_as(call.home(), store, id, asked)).await?;
+    Ok(reply)
 }
 
 async fn act(call: &Call<'_>, id: &str) -> Answered {
     call.require_tenant("change executions")?;
     let id = find(call, id).await?.id;
-    let cancel = |mode| executions::cancel(call.home(), call.tenant(), id, mode);
-    let resume = |resume| Box::pin(executions::resume(call.home(), call.tenant(), id, resume));
-    let execution = match call.required("action")?.as_str() {
-        "cancel" => cancel(CancelMode::Cancel).await?,
-        "force-cancel" => cancel(CancelMode::Force).await?,
-        "kill" => cancel(CancelMode::Kill).await?,
-        "resume" => resume(Resume::Unfinished).await?,
-        "force-resume" => resume(Resume::Force).await?,
+    let reply = Reply::changed("executions", id.to_string());
+    let resume = |resume| {
+        let store = call.deciding(&reply);
+        Box::pin(executions::resume_as(call.home(), store, call.tenant(), id, resume))
+    };
+    match call.required("action")?.as_str() {
+        "cancel" => cancel(call, id, CancelMode::Cancel).await?,
+        "force-cancel" => cancel(call, id, CancelMode::Force).await?,
+        "kill" => cancel(call, id, CancelMode::Kill).await?,
+        "resume" => resume(Resume::Unfinished).await.map(drop)?,
+        "force-resume" => resume(Resume::Force).await.map(drop)?,
         action => {
             let why = format!("`{action}` is no action on an execution");
             return Err(Unanswered::refused("illegal_action_error", why));
         }
-    };
-    Reply::ok(shown(call, &execution).await?)
+    }
+    Ok(reply)
+}
+
+async fn cancel(call: &Call<'_>, id: ExecutionId, mode: CancelMode) -> Result<(), Unanswered> {
+    if call.was_tried {
+        let now = call.home().store.execution(call.tenant(), id).await?;
+        if now.status == ExecutionStatus::Cancelled {
+            return Ok(());
+        }
+    }
+    call.begin().await?;
+    Ok(executions::cancel(call.home(), call.tenant(), id, mode).await.map(drop)?)
+}
+
+/// An execution as it is shown.
+pub(super) async fn one(call: &Call<'_>, id: &str) -> Result<Value, Unanswered> {
+    shown(call, &find(call, id).await?).await
 }
 
 /// An execution as it is shown.

@@ -10,15 +10,15 @@
 //!  NAMESPACE--…                         as above, with the blueprint that was imported under it
 //! ```
 
-use std::{io, iter};
+use std::{collections::HashSet, io, iter};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 use waggoner_store::{blueprint::Blueprint, deployment::Deployment};
-use waggoner_types::{BlueprintId, Chain, DeploymentId, PluginId};
+use waggoner_types::{BlueprintId, Chain, DeploymentId, PluginId, TenantName};
 use waggoner_wagon::{Budget, unpack_tree};
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         Stage,
         answers::{Answers, Reach, Unanswered},
         rest::{
+            list::all,
             reply::{Answered, Reply},
             request::{Call, percent_decoded},
             uploads::Form,
@@ -34,6 +35,12 @@ use crate::{
     },
     home::Home,
 };
+
+/// How much the files of a deployment may be together, in bytes.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// How many files a deployment may have.
+const MOST_FILES: usize = 10_000;
 
 /// What lies under a path.
 #[derive(Debug)]
@@ -77,7 +84,7 @@ pub(crate) async fn find(
             }
             ["blueprints", tenant, id, rest @ ..] if *tenant == scene.tenant.as_str() => {
                 let blueprint = blueprint(answers, id).await.map_err(|_| missing())?;
-                let folders = blueprint_folders(&answers.home, &blueprint).await?;
+                let folders = blueprints::folders(&answers.home, &blueprint).await?;
                 within(&folders, &rest.join("/")).ok_or_else(missing)
             }
             ["blueprint-archives", id] => {
@@ -93,11 +100,11 @@ pub(crate) async fn find(
     let mut folders = vec![folder(&answers.home, &own)];
     let path = path.trim_start_matches('/');
     let wanted = if let Some((blueprint, wanted)) = imported(answers, path).await? {
-        folders.extend(blueprint_folders(&answers.home, &blueprint).await?);
+        folders.extend(blueprints::folders(&answers.home, &blueprint).await?);
         wanted
     } else {
         for blueprint in iter::once(&answers.stage.blueprint).chain(&answers.stage.before) {
-            folders.extend(blueprint_folders(&answers.home, blueprint).await?);
+            folders.extend(blueprints::folders(&answers.home, blueprint).await?);
         }
         path
     };
@@ -130,18 +137,34 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
                 return Err(Unanswered::invalid("the path names no file"));
             }
             let put = spawn_blocking(move || {
-                // The form's own folder holds the file until it is in its place.
-                let _form = &form;
-                if is_archive { extract(&file, &target) } else { place(&file, &target) }
+                let put = if is_archive {
+                    let unpacked = form.folder().join("unpacked");
+                    unpack_tree(&file, &unpacked, &Budget::BLUEPRINT)
+                        .map_err(|refusal| Unanswered::invalid(&Chain(&refusal).to_string()))?;
+                    let index = index(&unpacked).map_err(|error| Unanswered::broken(&error))?;
+                    let paths = index.as_object().into_iter().flat_map(Map::keys);
+                    paths.map(|path| (unpacked.join(path), target.join(path))).collect()
+                } else {
+                    vec![(file, target)]
+                };
+                require_room(&folder, &put)?;
+                put.iter().try_for_each(|(file, target)| {
+                    place(&folder, file, target).map_err(|error| Unanswered::broken(&error))
+                })
             });
             put.await.map_err(|error| Unanswered::broken(&error))??;
             Reply::ok(json!({}))
         }
         "DELETE" => {
             let missing = || Unanswered::not_found("resource", &path);
-            if target == folder || !target.exists() {
+            if target == folder {
                 return Err(missing());
             }
+            if !target.exists() {
+                // It may have been this very request that removed it.
+                return if call.was_tried { Reply::none() } else { Err(missing()) };
+            }
+            call.begin().await?;
             let removed = spawn_blocking(move || {
                 if target.is_dir() { fs::remove_dir_all(target) } else { fs::remove_file(target) }
             });
@@ -236,18 +259,6 @@ fn folder(home: &Home, deployment: &Deployment) -> Utf8PathBuf {
     home.data_dir.join("deployments").join(deployment.tenant.as_str()).join(name)
 }
 
-/// Where a blueprint's files are looked for: paths are relative to the main file's own directory,
-/// or to the root.
-async fn blueprint_folders(
-    home: &Home,
-    blueprint: &Blueprint,
-) -> Result<Vec<Utf8PathBuf>, Unanswered> {
-    let files = blueprints::files(home, blueprint.digest).await?;
-    let base = Utf8Path::new(&blueprint.main_file).parent();
-    let base = base.map_or_else(|| files.clone(), |base| files.join(base));
-    Ok(vec![base, files])
-}
-
 fn within(folders: &[Utf8PathBuf], path: &str) -> Option<Found> {
     folders.iter().filter_map(|folder| beneath(folder, path.trim_matches('/'))).find_map(|path| {
         if path.is_file() {
@@ -258,26 +269,65 @@ fn within(folders: &[Utf8PathBuf], path: &str) -> Option<Found> {
     })
 }
 
-/// Puts a file in its place, at once and whole.
-fn place(file: &Utf8Path, target: &Utf8Path) -> Result<(), Unanswered> {
-    let placed = || {
-        let folder = target.parent().ok_or_else(|| io::Error::other("it has no folder"))?;
-        fs::create_dir_all(folder)?;
-        // It lies on the same disk.
-        fs::rename(file, target)
-    };
-    placed().map_err(|error| Unanswered::broken(&error))
+/// Refuses files that are too much for a deployment: each with its target.
+fn require_room(folder: &Utf8Path, put: &[(Utf8PathBuf, Utf8PathBuf)]) -> Result<(), Unanswered> {
+    let broken = |error: io::Error| Unanswered::broken(&error);
+    let length = |path: &Utf8Path| fs::metadata(path).map_or(0, |found| found.len());
+    let (mut bytes, mut files) = (0, put.len());
+    if folder.exists() {
+        let there = index(folder).map_err(broken)?;
+        let there = there.as_object().into_iter().flat_map(Map::keys);
+        for path in there.map(|path| folder.join(path)) {
+            if !put.iter().any(|(_, target)| *target == path) {
+                bytes += length(&path);
+                files += 1;
+            }
+        }
+    }
+    bytes += put.iter().map(|(file, _)| length(file)).sum::<u64>();
+    if bytes > MOST_BYTES || files > MOST_FILES {
+        let why = format!(
+            "a deployment has {MOST_FILES} files of {MOST_BYTES} bytes together at the most, and \
+             these would be {files} of {bytes}: delete some of them"
+        );
+        return Err(Unanswered::invalid(&why));
+    }
+    Ok(())
 }
 
-/// Puts the files of an archive in their places, over those that are there.
-fn extract(archive: &Utf8Path, target: &Utf8Path) -> Result<(), Unanswered> {
-    let folder = archive.parent().unwrap_or(Utf8Path::new("/")).join("unpacked");
-    unpack_tree(archive, &folder, &Budget::BLUEPRINT)
-        .map_err(|refusal| Unanswered::invalid(&Chain(&refusal).to_string()))?;
-    let index = index(&folder).map_err(|error| Unanswered::broken(&error))?;
-    fs::create_dir_all(target).map_err(|error| Unanswered::broken(&error))?;
-    for path in index.as_object().into_iter().flat_map(Map::keys) {
-        place(&folder.join(path), &target.join(path))?;
+/// Puts a file in its place below a folder, at once and whole, for good.
+fn place(folder: &Utf8Path, file: &Utf8Path, target: &Utf8Path) -> io::Result<()> {
+    let parent = target.parent().ok_or_else(|| io::Error::other("it has no folder"))?;
+    fs::create_dir_all(parent)?;
+    fs::File::open(file)?.sync_all()?;
+    // It lies on the same disk.
+    fs::rename(file, target)?;
+    // With the folders that were made for it: up to those of its tenant and of all.
+    let made = parent.ancestors().take_while(|made| made.starts_with(folder));
+    for made in made.chain(folder.ancestors().skip(1).take(3)) {
+        fs::File::open(made)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes the files of deployments that are not there any more.
+pub(crate) async fn sweep(home: &Home) -> Result<(), Unanswered> {
+    let folders = home.data_dir.join("deployments");
+    let Ok(tenants) = folders.read_dir_utf8() else { return Ok(()) };
+    for of_tenant in tenants.filter_map(Result::ok) {
+        let Ok(tenant) = of_tenant.file_name().parse::<TenantName>() else { continue };
+        // Before the store is asked: what is made meanwhile is not among them.
+        let found = of_tenant.path().read_dir_utf8().map_err(|error| Unanswered::broken(&error))?;
+        let found: Vec<_> = found.filter_map(Result::ok).map(Utf8DirEntry::into_path).collect();
+        let page = |page| {
+            let tenant = tenant.clone();
+            async move { home.store.deployments(tenant, None, &page).await }
+        };
+        let there: HashSet<_> = all(page).await?.iter().map(|one| folder(home, one)).collect();
+        let gone = found.into_iter().filter(|found| !there.contains(found)).collect::<Vec<_>>();
+        let removed = spawn_blocking(move || gone.iter().try_for_each(fs::remove_dir_all)).await;
+        let removed = removed.map_err(io::Error::other).flatten();
+        removed.map_err(|error| Unanswered::broken(&error))?;
     }
     Ok(())
 }

@@ -5,14 +5,15 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use waggoner_store::{
     Deletion,
-    group::{Group, Members},
+    deployment::{NewDeployment, Noted},
+    group::{Group, GroupChange},
 };
 use waggoner_types::{BlueprintId, DeploymentId};
 
 use crate::executions::{
     answers::Unanswered,
     rest::{
-        deployments::make,
+        deployments::planned,
         labels,
         list::{included, list},
         reply::{Answered, Reply, owned, time},
@@ -78,36 +79,46 @@ async fn put(call: &Call<'_>, id: &str) -> Answered {
         created_at: Timestamp::now(),
         deployments: Vec::new(),
     };
-    let group = store.put_group(group).await?;
     let set = call.field("deployment_ids");
-    if !set.is_null() {
-        let members = Members::Set(ids(set)?);
-        store.change_group(call.tenant(), id.to_owned(), members).await?;
-    }
+    let set = if set.is_null() { None } else { Some(ids(set)?) };
     let body = Value::Object(call.object()?.clone());
-    add(call, &group, &Value::Object(without(body, "deployment_ids"))).await
+    let (add, create) =
+        added(call, &group, &Value::Object(without(body, "deployment_ids"))).await?;
+    let change = GroupChange { group: Some(group), set, remove: Vec::new(), add, create };
+    store_change(call, id, change).await
 }
 
 async fn change(call: &Call<'_>, id: &str) -> Answered {
     let store = &call.home().store;
     let group = store.group(call.tenant(), id.to_owned()).await?;
     let remove = call.field("remove");
-    if !remove.is_null() {
-        let members = Members::Remove(meant(call, remove).await?);
-        store.change_group(call.tenant(), id.to_owned(), members).await?;
-    }
-    add(call, &group, call.field("add")).await
+    let remove = if remove.is_null() { Vec::new() } else { meant(call, remove).await? };
+    let (add, create) = added(call, &group, call.field("add")).await?;
+    store_change(call, id, GroupChange { remove, add, create, ..GroupChange::default() }).await
 }
 
-/// Adds the deployments that are named, and those that are made for it.
-async fn add(call: &Call<'_>, group: &Group, add: &Value) -> Answered {
-    let mut members = meant(call, add).await?;
+async fn store_change(call: &Call<'_>, id: &str, change: GroupChange) -> Answered {
+    let reply = Reply::changed("deployment-groups", id);
+    call.deciding(&reply).change_group(call.tenant(), id.to_owned(), change).await?;
+    Ok(reply)
+}
+
+/// A group as it is shown.
+pub(super) async fn one(call: &Call<'_>, id: &str) -> Result<Value, Unanswered> {
+    Ok(shown(&call.home().store.group(call.tenant(), id.to_owned()).await?))
+}
+
+/// The deployments that are added: those that are named, and those that are made for it.
+async fn added(
+    call: &Call<'_>,
+    group: &Group,
+    add: &Value,
+) -> Result<(Vec<DeploymentId>, Vec<(NewDeployment, Noted)>), Unanswered> {
+    let mut create = Vec::new();
     for new in add["new_deployments"].as_array().into_iter().flatten() {
-        members.push(new_deployment(call, group, new).await?);
+        create.push(new_deployment(call, group, new).await?);
     }
-    let changed =
-        call.home().store.change_group(call.tenant(), group.id.clone(), Members::Add(members));
-    Reply::ok(shown(&changed.await?))
+    Ok((meant(call, add).await?, create))
 }
 
 /// Makes a deployment of the group's blueprint and inputs, with its own over them.
@@ -115,7 +126,7 @@ async fn new_deployment(
     call: &Call<'_>,
     group: &Group,
     new: &Value,
-) -> Result<DeploymentId, Unanswered> {
+) -> Result<(NewDeployment, Noted), Unanswered> {
     let blueprint = group.blueprint.as_ref().ok_or_else(|| {
         Unanswered::invalid(&format!(
             "deployment group `{}` has no blueprint to make deployments of: give `blueprint_id`",
@@ -133,8 +144,8 @@ async fn new_deployment(
     if !new["labels"].is_null() {
         labels.extend(labels::read(&new["labels"])?);
     }
-    make(call, id.clone(), blueprint.as_str(), inputs, labels).await?;
-    Ok(id)
+    let new = planned(call, id, blueprint.as_str(), inputs).await?;
+    Ok((new, Noted { labels, ..Noted::default() }))
 }
 
 /// The deployments that are named one by one, or by another group.
@@ -157,14 +168,10 @@ async fn meant(call: &Call<'_>, named: &Value) -> Result<Vec<DeploymentId>, Unan
 }
 
 async fn delete(call: &Call<'_>, id: &str) -> Answered {
-    let store = &call.home().store;
-    if call.flag("delete_deployments") {
-        let deletion = if call.flag("force") { Deletion::Forced } else { Deletion::IfUnused };
-        for deployment in store.group(call.tenant(), id.to_owned()).await?.deployments {
-            store.delete_deployment(call.tenant(), deployment, deletion).await?;
-        }
-    }
-    store.delete_group(call.tenant(), id.to_owned()).await?;
+    let deletion = if call.flag("force") { Deletion::Forced } else { Deletion::IfUnused };
+    let deployments = Some(deletion).filter(|_| call.flag("delete_deployments"));
+    let store = call.deciding(&Reply::NONE);
+    store.delete_group(call.tenant(), id.to_owned(), deployments).await?;
     Reply::none()
 }
 

@@ -1,7 +1,7 @@
 //! `/node-instances` (`rest/resources_v1/nodes.py`).
 
 use serde_json::Value;
-use waggoner_store::{instance::InstanceUpdate, verdict::Asked};
+use waggoner_store::instance::InstanceUpdate;
 use waggoner_types::plan::InstanceState;
 
 use crate::executions::{
@@ -17,11 +17,11 @@ use crate::executions::{
     shapes,
 };
 
-pub(super) async fn answer(call: &Call<'_>, asked: Option<Asked>) -> Answered {
+pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
         ("GET", []) => list(call.query, shown(call).await?),
         ("GET", [id]) => get(call, id).await,
-        ("PATCH", [id]) => update(call, asked, id).await,
+        ("PATCH", [id]) => update(call, id).await,
         _ => call.unknown("node-instances"),
     }
 }
@@ -51,7 +51,7 @@ async fn get(call: &Call<'_>, id: &str) -> Answered {
 
 /// Changes a node instance: refused if, and only if, the stored version is greater than the one
 /// that was sent and it is not forced.
-async fn update(call: &Call<'_>, asked: Option<Asked>, id: &str) -> Answered {
+async fn update(call: &Call<'_>, id: &str) -> Answered {
     let version = call.field("version");
     let version = match version {
         Value::Null => 0,
@@ -79,7 +79,7 @@ async fn update(call: &Call<'_>, asked: Option<Asked>, id: &str) -> Answered {
         state,
         system_properties: object("system_properties")?,
     };
-    Reply::ok(call.answers.change(asked, update).await?)
+    Reply::ok(call.answers.change(call.asked.cloned(), update).await?)
 }
 
 fn state(word: &str) -> Result<InstanceState, Unanswered> {

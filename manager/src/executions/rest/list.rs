@@ -17,11 +17,8 @@ use crate::executions::{
 /// How many items a page has where nobody says.
 const PAGE: usize = 1000;
 
-/// How many things are read for one list at the most.
-const MOST: usize = 10_000;
-
 /// The largest page of the store.
-const STORE_PAGE: u32 = 500;
+pub(super) const STORE_PAGE: u32 = 500;
 
 /// Answers with those of the items that the query means.
 pub(super) fn list(query: &Query, items: Vec<Value>) -> Answered {
@@ -33,34 +30,111 @@ pub(super) fn list(query: &Query, items: Vec<Value>) -> Answered {
 }
 
 /// Chooses, orders and cuts; returns the page, and where it is in the whole.
-pub(super) fn paged(
-    query: &Query,
-    mut items: Vec<Value>,
-) -> Result<(Vec<Value>, Value), Unanswered> {
-    items.retain(|item| is_wanted(query, item));
-    if let Some(wanted) = query.get("_search").map(|text| text.to_lowercase()) {
-        let names = ["id", "name", "display_name", "key", "package_name", "title"];
-        let text = |item: &Value, name| item[name].as_str().unwrap_or_default().to_lowercase();
-        items.retain(|item| names.into_iter().any(|name| text(item, name).contains(&wanted)));
-    }
-    for order in query.all("_sort").collect::<Vec<_>>().into_iter().rev() {
-        let (name, is_descending) = match order.strip_prefix('-') {
+pub(super) fn paged(query: &Query, items: Vec<Value>) -> Result<(Vec<Value>, Value), Unanswered> {
+    let mut chosen = Chosen::new(query);
+    items.into_iter().try_for_each(|item| chosen.take(item))?;
+    chosen.page()
+}
+
+/// The items of a list that a query means, taken one by one: what is not on the page is counted and
+/// let go.
+#[derive(Debug)]
+pub(super) struct Chosen<'q> {
+    query: &'q Query,
+    wanted: Option<String>,
+    /// By which fields, and whether downwards; the first counts most.
+    orders: Vec<(&'q str, bool)>,
+    /// How many items come before the end of the page.
+    upto: usize,
+    items: Vec<Value>,
+    total: usize,
+}
+
+// === impl Chosen ===
+
+impl<'q> Chosen<'q> {
+    pub(super) fn new(query: &'q Query) -> Self {
+        let order = |order: &'q str| match order.strip_prefix('-') {
             Some(name) => (name, true),
             None => (order.trim_start_matches('+'), false),
         };
-        require_field(name, &items, "bad_parameters_error")?;
-        items.sort_by(|one, other| {
-            let order = compared(&one[name], &other[name]);
-            if is_descending { order.reverse() } else { order }
-        });
+        let upto = if query.is("_get_all_results") {
+            usize::MAX
+        } else {
+            offset(query).saturating_add(size(query))
+        };
+        Self {
+            query,
+            wanted: query.get("_search").map(|text| text.to_lowercase()),
+            orders: query.all("_sort").map(order).collect(),
+            upto,
+            items: Vec::new(),
+            total: 0,
+        }
     }
-    let total = items.len();
-    let offset = query.number("_offset").unwrap_or(0);
-    let size = query.number("_size").unwrap_or(PAGE);
-    let taken = if query.is("_get_all_results") { total } else { size };
-    let page = items.into_iter().skip(offset).take(taken);
-    let page = page.map(|item| included(query, item)).collect::<Result<_, _>>()?;
-    Ok((page, json!({ "total": total, "size": size, "offset": offset })))
+
+    pub(super) fn take(&mut self, item: Value) -> Result<(), Unanswered> {
+        if !is_wanted(self.query, &item) || !self.is_found(&item) {
+            return Ok(());
+        }
+        if self.total == 0 {
+            for (name, _) in &self.orders {
+                require_field(name, &item, "bad_parameters_error")?;
+            }
+        }
+        self.total += 1;
+        if self.orders.is_empty() {
+            if self.items.len() < self.upto {
+                self.items.push(item);
+            }
+            return Ok(());
+        }
+        self.items.push(item);
+        if self.items.len() > self.upto.saturating_mul(2).saturating_add(PAGE) {
+            self.order();
+        }
+        Ok(())
+    }
+
+    /// Returns the page, and where it is in the whole.
+    pub(super) fn page(mut self) -> Result<(Vec<Value>, Value), Unanswered> {
+        self.order();
+        let Self { query, items, total, upto, .. } = self;
+        let page = items.into_iter().take(upto).skip(offset(query));
+        let page = page.map(|item| included(query, item)).collect::<Result<_, _>>()?;
+        Ok((page, json!({ "total": total, "size": size(query), "offset": offset(query) })))
+    }
+
+    fn is_found(&self, item: &Value) -> bool {
+        let Some(wanted) = &self.wanted else { return true };
+        let names = ["id", "name", "display_name", "key", "package_name", "title"];
+        let text = |name| item[name].as_str().unwrap_or_default().to_lowercase();
+        names.into_iter().any(|name| text(name).contains(wanted))
+    }
+
+    /// Orders what is held, and lets go what is behind the page. What is equal stays in the order
+    /// in which it came.
+    fn order(&mut self) {
+        if self.orders.is_empty() {
+            return;
+        }
+        self.items.sort_by(|one, other| {
+            let orders = self.orders.iter().map(|(name, is_descending)| {
+                let order = compared(&one[*name], &other[*name]);
+                if *is_descending { order.reverse() } else { order }
+            });
+            orders.fold(Ordering::Equal, Ordering::then)
+        });
+        self.items.truncate(self.upto);
+    }
+}
+
+fn offset(query: &Query) -> usize {
+    query.number("_offset").unwrap_or(0)
+}
+
+fn size(query: &Query) -> usize {
+    query.number("_size").unwrap_or(PAGE)
 }
 
 /// Leaves the fields that `_include` names, if it is there.
@@ -68,26 +142,24 @@ pub(super) fn included(query: &Query, item: Value) -> Result<Value, Unanswered> 
     let Some(names) = query.get("_include") else { return Ok(item) };
     let mut left = Map::new();
     for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        require_field(name, std::slice::from_ref(&item), "no_such_include_field_error")?;
+        require_field(name, &item, "no_such_include_field_error")?;
         left.insert(name.to_owned(), item[name].clone());
     }
     Ok(Value::Object(left))
 }
 
-/// Reads all pages of a list of the store, up to a bound.
+/// Reads all pages of a list of the store.
 pub(super) async fn all<T, F>(page: impl Fn(PageRequest) -> F) -> Result<Vec<T>, Unanswered>
 where
     F: Future<Output = Result<Page<T>, waggoner_store::Error>>,
 {
-    let (mut items, mut token) = (Vec::new(), String::new());
-    loop {
-        let Page { items: more, next } = page(PageRequest::new(STORE_PAGE, token)).await?;
-        items.extend(more);
-        match next {
-            Some(next) if items.len() < MOST => token = next,
-            _ => return Ok(items),
-        }
+    let (mut items, mut next) = (Vec::new(), Some(String::new()));
+    while let Some(token) = next {
+        let read = page(PageRequest::new(STORE_PAGE, token)).await?;
+        items.extend(read.items);
+        next = read.next;
     }
+    Ok(items)
 }
 
 /// Says whether an item has what the query asks of its fields: of each one of the values that are
@@ -112,12 +184,10 @@ fn is(field: &Value, wanted: &str) -> bool {
     }
 }
 
-fn require_field(name: &str, items: &[Value], code: &'static str) -> Result<(), Unanswered> {
-    match items.first() {
-        Some(item) if item.get(name).is_none() => {
-            Err(Unanswered::refused(code, format!("there is no field `{name}` here")))
-        }
-        _ => Ok(()),
+fn require_field(name: &str, item: &Value, code: &'static str) -> Result<(), Unanswered> {
+    match item.get(name) {
+        Some(_) => Ok(()),
+        None => Err(Unanswered::refused(code, format!("there is no field `{name}` here"))),
     }
 }
 
@@ -167,6 +237,11 @@ mod tests {
             let wanted = wanted.map(|ids| ids.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(ids(query), wanted, "{query}");
         }
+        let numbers: Vec<_> = (0..5000).map(|n| json!({ "id": n * 7 % 5000 })).collect();
+        let (page, whole) =
+            paged(&Query::parse("_sort=-id&_offset=2&_size=2"), numbers).expect("it is good");
+        assert_eq!(page, [json!({ "id": 4997 }), json!({ "id": 4996 })]);
+        assert_eq!(whole, json!({ "total": 5000, "size": 2, "offset": 2 }));
         let (_, whole) = paged(&Query::parse("_size=1&on=True"), vec![json!({"on": true}); 3])
             .expect("it is a good query");
         assert_eq!(whole, json!({ "total": 3, "size": 1, "offset": 0 }));

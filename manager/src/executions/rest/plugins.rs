@@ -22,22 +22,20 @@ use crate::{
             uploads::{Form, receive},
         },
     },
+    fleet::installs,
 };
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
         ("GET", []) => list(call.query, listed(call).await?),
-        ("GET", [id]) => {
-            let plugin = find(call, id).await?;
-            let standing = standing(call, &[&plugin]).await?;
-            Reply::ok(included(call.query, shown(&plugin, &standing))?)
-        }
+        ("GET", [id]) => Reply::ok(included(call.query, one(call, id).await?)?),
         ("POST", []) => upload(call).await,
         ("DELETE", [id]) => {
             call.require_tenant("delete plugins")?;
             let id = find(call, id).await?.id;
             let deletion = if call.flag("force") { Deletion::Forced } else { Deletion::IfUnused };
-            call.home().store.delete_plugin(call.tenant(), id, deletion).await?;
+            let store = call.deciding(&Reply::NONE);
+            installs::delete(call.home(), &store, call.tenant(), id, deletion).await?;
             Reply::none()
         }
         // How far an installation is: agents tell the manager of it in their own words.
@@ -113,8 +111,16 @@ async fn upload(call: &Call<'_>) -> Answered {
     let plugin = catalog::plugins::check(call.tenant(), header, &received).await?;
     // Held until the row refers to it, so that no sweep takes it in between.
     let _artifact = received.publish().await.map_err(not_taken)?;
-    call.home().store.create_plugin(plugin.clone()).await?;
-    Reply::created(shown(&plugin, &[]))
+    let reply = Reply::made("plugins", plugin.id.to_string());
+    call.deciding(&reply).create_plugin(plugin).await?;
+    Ok(reply)
+}
+
+/// A plugin as it is shown.
+pub(super) async fn one(call: &Call<'_>, id: &str) -> Result<Value, Unanswered> {
+    let plugin = find(call, id).await?;
+    let standing = standing(call, &[&plugin]).await?;
+    Ok(shown(&plugin, &standing))
 }
 
 /// What lies in an uploaded archive.

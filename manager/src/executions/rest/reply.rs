@@ -13,6 +13,8 @@ pub(super) enum Reply {
     Value(u16, Value),
     /// A resource, under the name that it is to be kept by.
     File { path: String, name: String },
+    /// A thing of the tenant as it is then.
+    Thing { status: u16, resource: &'static str, id: String },
 }
 
 pub(super) type Answered = Result<Reply, Unanswered>;
@@ -21,25 +23,44 @@ pub(super) type Answered = Result<Reply, Unanswered>;
 
 #[expect(clippy::unnecessary_wraps, reason = "they end functions that answer")]
 impl Reply {
+    /// Done, with nothing to say.
+    pub(super) const NONE: Self = Self::Value(204, Value::Null);
+
     pub(super) fn ok(value: Value) -> Answered {
         Ok(Self::Value(200, value))
     }
 
-    pub(super) fn created(value: Value) -> Answered {
-        Ok(Self::Value(201, value))
-    }
-
     /// Done, with nothing to say: what stock clients answer `None` for.
     pub(super) fn none() -> Answered {
-        Ok(Self::Value(204, Value::Null))
+        Ok(Self::NONE)
     }
 
-    /// As it travels.
+    /// A thing that was changed, as it is then.
+    pub(super) fn changed(resource: &'static str, id: impl Into<String>) -> Self {
+        Self::Thing { status: 200, resource, id: id.into() }
+    }
+
+    /// A thing that was made.
+    pub(super) fn made(resource: &'static str, id: impl Into<String>) -> Self {
+        Self::Thing { status: 201, resource, id: id.into() }
+    }
+
+    /// Returns the thing that an answer means: its status, the resource's name and the id.
+    pub(super) fn thing(answer: &Value) -> Option<(u16, &str, &str)> {
+        let [resource, id] = answer.get("thing")?.as_array()?.as_slice() else { return None };
+        let status = answer["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+        Some((status?, resource.as_str()?, id.as_str()?))
+    }
+
+    /// As it travels, and as it is kept.
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Value(status, body) => json!({ "status": status, "body": body }),
             Self::File { path, name } => {
                 json!({ "status": 200, "file": { "path": path, "name": name } })
+            }
+            Self::Thing { status, resource, id } => {
+                json!({ "status": status, "thing": [resource, id] })
             }
         }
     }

@@ -2,10 +2,15 @@
 
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
+use waggoner_store::{Store, verdict::Asked};
 use waggoner_types::{DeploymentId, TenantName};
 
 use crate::{
-    executions::answers::{Answers, Unanswered},
+    executions::{
+        answers::{Answers, Unanswered},
+        rest::reply::Reply,
+        verdict::told,
+    },
     home::Home,
 };
 
@@ -18,6 +23,10 @@ pub(super) struct Call<'c> {
     pub(super) path: &'c [&'c str],
     pub(super) query: &'c Query,
     pub(super) body: &'c Body,
+    /// What tells the same request again from another one.
+    pub(super) asked: Option<&'c Asked>,
+    /// Whether its effect was tried before, as [`Call::begin`] noted.
+    pub(super) was_tried: bool,
 }
 
 /// The query of a request, decoded. Python's `True` and `False` stay words.
@@ -48,6 +57,24 @@ const LONGEST_JSON: u64 = 16 << 20;
 impl<'c> Call<'c> {
     pub(super) fn home(&self) -> &'c std::sync::Arc<Home> {
         &self.answers.home
+    }
+
+    /// The store for the one write that is the request's effect: the answer is stored with it, so
+    /// that whoever asks again has that answer and no second effect.
+    pub(super) fn deciding(&self, reply: &Reply) -> Store {
+        let store = &self.home().store;
+        match self.asked {
+            Some(asked) => store.deciding(asked.clone(), told(&Ok(reply.to_json()))),
+            None => store.clone(),
+        }
+    }
+
+    /// Notes that an effect is tried that is none on the store.
+    pub(super) async fn begin(&self) -> Result<(), Unanswered> {
+        match self.asked {
+            Some(asked) => Ok(self.home().store.begin_effect(asked.clone()).await?),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn tenant(&self) -> TenantName {

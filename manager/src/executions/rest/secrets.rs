@@ -46,7 +46,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         }
         ("DELETE", [key]) => {
             call.require_tenant("delete secrets")?;
-            call.home().store.delete_secret(call.tenant(), (*key).to_owned()).await?;
+            call.deciding(&Reply::NONE).delete_secret(call.tenant(), (*key).to_owned()).await?;
             Reply::none()
         }
         _ => call.unknown("secrets"),
@@ -65,10 +65,16 @@ async fn put(call: &Call<'_>, key: &str, overwrite: Overwrite) -> Answered {
     call.require_tenant("change secrets")?;
     let value = call.field("value");
     let value = value.as_str().ok_or_else(|| Unanswered::invalid("`value` has to be a string"))?;
+    let reply = Reply::changed("secrets", key);
     let (key, value, now) = (key.to_owned(), SecretString::from(value), Timestamp::now());
-    let store = &call.home().store;
-    let stored = store.put_secret(call.tenant(), key, &value, overwrite, now).await?;
-    Reply::ok(shown(&stored, None))
+    call.deciding(&reply).put_secret(call.tenant(), key, &value, overwrite, now).await?;
+    Ok(reply)
+}
+
+/// A secret as it is shown, without its value.
+pub(super) async fn one(call: &Call<'_>, key: &str) -> Result<Value, Unanswered> {
+    let (secret, _) = call.home().store.secret(call.tenant(), key.to_owned()).await?;
+    Ok(shown(&secret, None))
 }
 
 fn shown(secret: &Secret, value: Option<&SecretString>) -> Value {

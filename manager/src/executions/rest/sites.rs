@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use waggoner_store::{Deletion, site::Site};
 
-use crate::executions::rest::{
-    list::list,
-    reply::{Answered, Reply, owned, time},
-    request::Call,
+use crate::executions::{
+    answers::Unanswered,
+    rest::{
+        list::list,
+        reply::{Answered, Reply, owned, time},
+        request::Call,
+    },
 };
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
@@ -26,22 +29,31 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
                 location: call.text("location"),
                 created_at: Timestamp::now(),
             };
-            store.create_site(site.clone()).await?;
-            Reply::ok(shown(&site))
+            let reply = Reply::changed("sites", *name);
+            call.deciding(&reply).create_site(site).await?;
+            Ok(reply)
         }
         ("POST", [name]) => {
             call.require_tenant("change sites")?;
             let (new_name, location) = (call.text("new_name"), call.text("location"));
-            let updated = store.update_site(call.tenant(), (*name).to_owned(), new_name, location);
-            Reply::ok(shown(&updated.await?))
+            let reply = Reply::changed("sites", new_name.as_deref().unwrap_or(name));
+            let name = (*name).to_owned();
+            call.deciding(&reply).update_site(call.tenant(), name, new_name, location).await?;
+            Ok(reply)
         }
         ("DELETE", [name]) => {
             call.require_tenant("delete sites")?;
-            store.delete_site(call.tenant(), (*name).to_owned(), Deletion::Forced).await?;
+            let (store, name) = (call.deciding(&Reply::NONE), (*name).to_owned());
+            store.delete_site(call.tenant(), name, Deletion::Forced).await?;
             Reply::none()
         }
         _ => call.unknown("sites"),
     }
+}
+
+/// A site as it is shown.
+pub(super) async fn one(call: &Call<'_>, name: &str) -> Result<Value, Unanswered> {
+    Ok(shown(&call.home().store.site(call.tenant(), name.to_owned()).await?))
 }
 
 fn shown(site: &Site) -> Value {

@@ -28,13 +28,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
             }
             list(call.query, items)
         }
-        ("GET", [id]) => {
-            let missing = || Unanswered::not_found("DeploymentUpdate", id);
-            let parsed: ExecutionId = id.parse().map_err(|_| missing())?;
-            let found = call.home().store.execution(call.tenant(), parsed).await;
-            let found = found.ok().filter(|one| is_update(call, one)).ok_or_else(missing)?;
-            Reply::ok(included(call.query, shown(call, &found).await?)?)
-        }
+        ("GET", [id]) => Reply::ok(included(call.query, one(call, id).await?)?),
         ("POST", [deployment, "update", "initiate"]) => initiate(call, deployment).await,
         // The execution's end is its end.
         ("POST", [id, "update", "finalize"]) => {
@@ -86,9 +80,12 @@ async fn initiate(call: &Call<'_>, deployment: &str) -> Answered {
         force: call.flag("force"),
         preview: call.flag("preview"),
     };
-    let updated = Box::pin(executions::update(call.home(), asked)).await?;
-    if let Some(execution) = updated.execution {
-        return Reply::ok(shown(call, &execution).await?);
+    let id = executions::new_id();
+    let reply = Reply::changed("deployment-updates", id.to_string());
+    let store = call.deciding(&reply);
+    let updated = Box::pin(executions::update_as(call.home(), store, id, asked)).await?;
+    if updated.execution.is_some() {
+        return Ok(reply);
     }
     let preview = json!({
         "id": null,
@@ -98,6 +95,15 @@ async fn initiate(call: &Call<'_>, deployment: &str) -> Answered {
         "execution_id": null,
     });
     Reply::ok(owned(&call.tenant(), preview))
+}
+
+/// An update as it is shown.
+pub(super) async fn one(call: &Call<'_>, id: &str) -> Result<Value, Unanswered> {
+    let missing = || Unanswered::not_found("DeploymentUpdate", id);
+    let parsed: ExecutionId = id.parse().map_err(|_| missing())?;
+    let found = call.home().store.execution(call.tenant(), parsed).await;
+    let found = found.ok().filter(|one| is_update(call, one)).ok_or_else(missing)?;
+    shown(call, &found).await
 }
 
 /// An update as it is shown. What it did step by step is in its execution's events.

@@ -1,6 +1,6 @@
 //! Files that requests bring, into the manager's hands.
 
-use std::io;
+use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::{Utf8TempDir, tempdir_in};
@@ -16,7 +16,7 @@ use crate::{
     executions::{
         answers::Unanswered,
         rest::{
-            multipart::{self, Part},
+            multipart,
             request::{Body, Call},
         },
     },
@@ -26,11 +26,14 @@ use crate::{
 /// What a form brings: its texts by name, and its file.
 #[derive(Debug)]
 pub(super) struct Form {
-    pub(super) texts: Vec<(String, String)>,
+    pub(super) texts: Texts,
     pub(super) file: Option<Utf8PathBuf>,
-    /// Holds the file, until this is dropped.
+    /// Room for what is made of it, until this is dropped.
     folder: Utf8TempDir,
 }
+
+/// Texts of a form, each with its name before it.
+type Texts = Vec<(String, String)>;
 
 /// The longest text of a form, in bytes; what is longer is a file.
 const LONGEST_TEXT: usize = 1 << 20;
@@ -40,22 +43,24 @@ const LONGEST_TEXT: usize = 1 << 20;
 impl Form {
     /// Takes a request's body apart: a form with a file in the field `field`, or the file alone.
     pub(super) async fn read(call: &Call<'_>, field: &'static str) -> Result<Self, Unanswered> {
-        let folder =
-            tempdir_in(&call.home().data_dir).map_err(|error| Unanswered::broken(&error))?;
-        let file = folder.path().join("file");
-        let (bytes, content_type) = match call.body {
-            Body::File { path, content_type } => {
-                let bytes = fs::tokio::read(path).await;
-                (bytes.map_err(|error| Unanswered::broken(&error))?, content_type.clone())
+        let broken = |error: io::Error| Unanswered::broken(&error);
+        let folder = tempdir_in(call.home().incoming()).map_err(broken)?;
+        let (body, content_type) = match call.body {
+            Body::File { path, content_type } => (path.clone(), content_type),
+            Body::Text { text, content_type } => {
+                let body = folder.path().join("body");
+                fs::tokio::write(&body, text).await.map_err(broken)?;
+                (body, content_type)
             }
-            Body::Text { text, content_type } => (text.as_bytes().to_vec(), content_type.clone()),
             Body::Json(_) => return Ok(Self { texts: Vec::new(), file: None, folder }),
         };
-        let to = file.clone();
-        let split = spawn_blocking(move || split(&bytes, &content_type, field, &to)).await;
-        let split = split.map_err(|error| Unanswered::broken(&error))?;
-        let (texts, has_file) = split?;
-        Ok(Self { texts, file: has_file.then_some(file), folder })
+        let Some(boundary) = multipart::boundary(content_type).map(str::to_owned) else {
+            return Ok(Self { texts: Vec::new(), file: Some(body), folder });
+        };
+        let to = folder.path().join("file");
+        let split = spawn_blocking(move || split(&body, &boundary, field, &to)).await;
+        let (texts, file) = split.map_err(|error| Unanswered::broken(&error))??;
+        Ok(Self { texts, file, folder })
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
@@ -67,29 +72,58 @@ impl Form {
     }
 }
 
+/// Takes the texts and the file out of a form, which may be too large for the memory. Blocks.
 fn split(
-    bytes: &[u8],
-    content_type: &str,
+    body: &Utf8Path,
+    boundary: &str,
     field: &str,
-    file: &Utf8Path,
-) -> Result<(Vec<(String, String)>, bool), Unanswered> {
-    let write = |data: &[u8]| fs::write(file, data).map_err(|error| Unanswered::broken(&error));
-    let Some(boundary) = multipart::boundary(content_type) else {
-        write(bytes)?;
-        return Ok((Vec::new(), true));
+    to: &Utf8Path,
+) -> Result<(Texts, Option<Utf8PathBuf>), Unanswered> {
+    let wrong = |error: io::Error| match error.kind() {
+        io::ErrorKind::InvalidData => Unanswered::invalid(&error.to_string()),
+        _ => Unanswered::broken(&error),
     };
-    let parts = multipart::parts(bytes, boundary)
-        .ok_or_else(|| Unanswered::invalid("the body is no whole multipart/form-data"))?;
-    let (mut texts, mut has_file) = (Vec::new(), false);
-    for Part { name, data } in parts {
+    let body = fs::File::open(body).map_err(wrong)?;
+    let mut form = multipart::Form::new(body, boundary);
+    let (mut texts, mut file) = (Vec::new(), None);
+    while let Some(name) = form.next().map_err(wrong)? {
         if name == field {
-            write(data)?;
-            has_file = true;
-        } else if data.len() <= LONGEST_TEXT {
-            texts.push((name.to_owned(), String::from_utf8_lossy(data).into_owned()));
+            let mut written = fs::File::create(to).map_err(wrong)?;
+            form.data(&mut written).map_err(wrong)?;
+            file = Some(to.to_owned());
+            continue;
+        }
+        let mut text = Text { bytes: Vec::new(), is_long: false };
+        form.data(&mut text).map_err(wrong)?;
+        if !text.is_long {
+            texts.push((name, String::from_utf8_lossy(&text.bytes).into_owned()));
         }
     }
-    Ok((texts, has_file))
+    Ok((texts, file))
+}
+
+/// A text of a form; of a longer one nothing is kept.
+struct Text {
+    bytes: Vec<u8>,
+    is_long: bool,
+}
+
+// === impl Text ===
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_long |= self.bytes.len() + bytes.len() > LONGEST_TEXT;
+        if self.is_long {
+            self.bytes.clear();
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Takes a file among the artifacts, where it is kept once it is published.

@@ -26,9 +26,7 @@ pub(in crate::executions::rest) async fn shown(
     let noted = store.labels(call.tenant(), Labelled::Deployment(id.clone())).await?;
     let newest = PageRequest::new(1, "");
     let newest = store.executions(call.tenant(), Some(id.clone()), &newest).await?;
-    let groups = store.groups(call.tenant()).await?;
-    let groups = groups.iter().filter(|group| group.deployments.contains(&id));
-    let groups: Vec<&str> = groups.map(|group| group.id.as_str()).collect();
+    let groups = store.groups_of(call.tenant(), id.clone()).await?;
     let installation = installation(&instances);
     let started = |one: &&NodeInstance| one.state == InstanceState::Started;
     let created_at = time(seen.row.created_at);

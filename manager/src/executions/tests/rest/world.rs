@@ -17,7 +17,7 @@ use waggoner_proto::agent::v1::{
 use waggoner_store::{artifact::Announced, blueprint, secret::Overwrite};
 use waggoner_types::{AttemptId, DeploymentId, Digest, ExecutionId};
 
-use super::super::{Disk, Host, Memory, goes_well, tenant};
+use super::super::{Conduct, Disk, Host, Memory, goes_well, tenant};
 use crate::{
     catalog::deployments::{self, Attempt},
     executions::{
@@ -32,7 +32,7 @@ use crate::{
 /// A manager with two deployments of one blueprint, `web` and `other`.
 pub(super) struct World {
     pub(super) home: Arc<Home>,
-    _disk: Disk,
+    pub(super) disk: Disk,
 }
 
 /// An answer: its status and its body.
@@ -57,9 +57,14 @@ labels: {env: {values: [test]}}
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with(goes_well).await
+    }
+
+    /// The same, where operations go like this.
+    pub(super) async fn with(conduct: Conduct) -> Self {
         let disk = Disk::empty();
-        let home = disk.manager(&Host::with(Memory::new(goes_well))).await;
-        let world = Self { home, _disk: disk };
+        let home = disk.manager(&Host::with(Memory::new(conduct))).await;
+        let world = Self { home, disk };
         world.secret("key", "value").await;
         let text = Blueprint { text: BLUEPRINT, location: "blueprint.yaml" };
         let plan = parse(text, &NoImports, &Options::default()).unwrap().0;

@@ -141,7 +141,7 @@ async fn take(
             }
             drop((permit, answers));
             if let Some(operation) = operation {
-                operation.run().await;
+                Box::pin(operation.run()).await;
             }
         });
     }

@@ -19,7 +19,7 @@ use crate::{
     server::{
         attempt::{Attempt, Life},
         birth::{self, Slot},
-        fault::guarded,
+        fault::{abandon, caught, guarded},
         house::House,
         limits::{Course, Verdict, judge},
         pump::Pump,
@@ -60,15 +60,38 @@ pub(super) async fn start(
     attempt: Arc<Attempt>,
     spawn: Spawn,
 ) -> Result<Started, Refused> {
-    let turn = attempt.turn.lock().await;
+    let _turn = attempt.turn.lock().await;
+    if let Some(before) = before(&attempt) {
+        return before;
+    }
+    let beginning = Box::pin(begin(house, &attempt, spawn));
+    if let Some(started) = caught(&attempt, beginning).await {
+        return started;
+    }
+    abandon(house, &attempt).await?;
+    before(&attempt).unwrap_or_else(|| {
+        let message = "the supervisor failed before it started the process";
+        Err(Refused::new(Refusal::NotStarted, message))
+    })
+}
+
+/// What is answered where there was a process before, or may have been.
+fn before(attempt: &Attempt) -> Option<Result<Started, Refused>> {
     match attempt.life() {
-        Life::Open => {}
-        Life::Running { pid } | Life::Spent { pid: Some(pid) } => return Ok(Started::Before(pid)),
+        Life::Open => None,
+        Life::Running { pid } | Life::Spent { pid: Some(pid) } => Some(Ok(Started::Before(pid))),
         Life::Begun | Life::Spent { pid: None } => {
             let message = "the attempt's process was, or may have been, started before";
-            return Err(Refused::new(Refusal::Spent, message));
+            Some(Err(Refused::new(Refusal::Spent, message)))
         }
     }
+}
+
+async fn begin(
+    house: &Arc<House>,
+    attempt: &Arc<Attempt>,
+    spawn: Spawn,
+) -> Result<Started, Refused> {
     let may_start = || {
         if house.is_leaving() {
             return Err(Refused::new(Refusal::Leaving, "the supervisor is about to end"));
@@ -112,19 +135,18 @@ pub(super) async fn start(
     let (pid, began) = (child.id(), Instant::now());
     attempt.hear();
     attempt.live(Life::Running { pid });
-    drop(turn);
     let birth = birth.note(house, Some(child.proof()));
     let note = birth.encode_to_vec();
     let body = Body::ProcessStarted { pid: pid.unsigned_abs() };
     let told = async {
         house.note(attempt.id, slot, note).await?;
-        house.append(&attempt, Class::Kept, body).await.map(drop)
+        house.append(attempt, Class::Kept, body).await.map(drop)
     };
     if let Err(error) = told.await {
         warn!(%error, attempt = %attempt.id, "the start of a process is not on record");
     }
     info!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");
-    let house = Arc::clone(house);
+    let (house, attempt) = (Arc::clone(house), Arc::clone(attempt));
     let operation = Operation { house, attempt, spawn, child, output, began, birth, used };
     Ok(Started::Now(pid, Box::new(operation)))
 }

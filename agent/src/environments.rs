@@ -23,10 +23,10 @@ pub(crate) use self::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrepareError {
     #[error(
-        "the wagon {digest} of the plugin `{package}` is not on this agent: the manager has to send \
-         it first"
+        "the artifact {digest} of the plugin `{package}` is not on this agent: the manager has to \
+         send it first"
     )]
-    NoWagon { package: String, digest: Digest },
+    NoArtifact { package: String, digest: Digest },
 
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
@@ -84,8 +84,8 @@ pub(crate) async fn install(
 /// Returns a plugin's environment if it is ready, and keeps it and what it was made of.
 pub(crate) async fn held(house: &House, wanted: &start::Environment) -> Option<Environment> {
     let ready = house.environments.find(&spec(&house.artifacts, wanted)).await?;
-    for digest in std::iter::once(&wanted.wagon).chain(&wanted.extra_wagons) {
-        house.artifacts.touch(*digest);
+    for digest in wanted.artifacts() {
+        house.artifacts.touch(digest);
     }
     house.installs.note(wanted, State::Installed);
     Some(ready)
@@ -97,9 +97,8 @@ pub(crate) async fn prepare(
     artifacts: &Artifacts,
     wanted: &start::Environment,
 ) -> Result<Environment, PrepareError> {
-    let wagons = std::iter::once(&wanted.wagon).chain(&wanted.extra_wagons);
-    if let Some(&digest) = wagons.into_iter().find(|digest| artifacts.find(**digest).is_none()) {
-        return Err(PrepareError::NoWagon { package: wanted.package_name.clone(), digest });
+    if let Some(digest) = wanted.artifacts().find(|digest| artifacts.find(*digest).is_none()) {
+        return Err(PrepareError::NoArtifact { package: wanted.package_name.clone(), digest });
     }
     Ok(environments.ensure(&spec(artifacts, wanted)).await?)
 }
@@ -109,7 +108,8 @@ fn spec(artifacts: &Artifacts, wanted: &start::Environment) -> EnvironmentSpec {
     EnvironmentSpec {
         package_name: wanted.package_name.clone(),
         package_version: wanted.package_version.clone(),
-        wagon: wagon(wanted.wagon),
+        wagon: wagon(wanted.artifact),
+        form: wanted.form,
         extra_wagons: wanted.extra_wagons.iter().copied().map(wagon).collect(),
         python_tags: Vec::new(),
         install_arguments: wanted.install_arguments.clone(),
@@ -120,14 +120,12 @@ fn spec(artifacts: &Artifacts, wanted: &start::Environment) -> EnvironmentSpec {
 
 impl Waiting<'_> {
     async fn tell(&self, wanted: &start::Environment, step: Progress) {
-        let plugin = format!("{} {}", wanted.package_name, wanted.package_version);
-        self.say(format!("Installing plugin {plugin}: {step}")).await;
+        self.say(format!("Installing plugin {}: {step}", wanted.title())).await;
     }
 
     async fn done(&self, wanted: &start::Environment, took: Duration) {
-        let (name, version) = (&wanted.package_name, &wanted.package_version);
         let seconds = took.as_secs_f64();
-        self.say(format!("Installed plugin {name} {version} in {seconds:.1} seconds")).await;
+        self.say(format!("Installed plugin {} in {seconds:.1} seconds", wanted.title())).await;
     }
 
     /// Says something, once for each text: another life of the daemon may come to say it again.
@@ -154,11 +152,11 @@ impl PrepareError {
     /// Says whether the host is at fault, which may be well again later.
     fn is_hosts(&self) -> bool {
         match self {
-            Self::NoWagon { .. } | Self::Environment(EnvironmentError::Host { .. }) => true,
+            Self::NoArtifact { .. } | Self::Environment(EnvironmentError::Host { .. }) => true,
             // The tool says it in the words of strerror(3).
-            Self::Environment(EnvironmentError::Install { source, .. }) => {
-                source.to_string().contains("No space left on device")
-            }
+            Self::Environment(
+                EnvironmentError::Install { source, .. } | EnvironmentError::Build { source, .. },
+            ) => source.to_string().contains("No space left on device"),
             Self::Environment(EnvironmentError::Wagon { source, .. }) => {
                 source.flaw.is_of_the_host()
             }
@@ -167,6 +165,8 @@ impl PrepareError {
                 | EnvironmentError::NoTool { .. }
                 | EnvironmentError::OtherWagon { .. }
                 | EnvironmentError::NoCommon { .. }
+                | EnvironmentError::NoCommonForSources { .. }
+                | EnvironmentError::NoProject { .. }
                 | EnvironmentError::BrokenWheel { .. },
             ) => false,
         }
@@ -176,7 +176,7 @@ impl PrepareError {
 impl From<PrepareError> for Refused {
     fn from(error: PrepareError) -> Self {
         let reason = match &error {
-            PrepareError::NoWagon { .. } => Reason::NotFound,
+            PrepareError::NoArtifact { .. } => Reason::NotFound,
             _ if error.is_hosts() => Reason::Unavailable,
             PrepareError::Environment(_) => Reason::InvalidWagon,
         };

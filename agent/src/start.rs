@@ -5,6 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 use waggoner_proto::agent::v1 as pb;
+use waggoner_python::Form;
 use waggoner_types::{AttemptId, Digest};
 use waggoner_wire::{At as _, Refused, from_duration};
 
@@ -66,7 +67,10 @@ pub(crate) enum ScriptText {
 pub(crate) struct Environment {
     pub(crate) package_name: String,
     pub(crate) package_version: String,
-    pub(crate) wagon: Digest,
+    /// The plugin's wagon, or the archive of its sources.
+    pub(crate) artifact: Digest,
+    /// Which of them it is.
+    pub(crate) form: Form,
     pub(crate) extra_wagons: Vec<Digest>,
     pub(crate) install_arguments: String,
 }
@@ -117,6 +121,20 @@ impl TryFrom<pb::Start> for Start {
     }
 }
 
+// === impl Environment ===
+
+impl Environment {
+    /// What has to be on this host for it.
+    pub(crate) fn artifacts(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.artifact).chain(self.extra_wagons.iter().copied())
+    }
+
+    /// The plugin, as people know it.
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}", self.package_name, self.package_version).trim_end().to_owned()
+    }
+}
+
 // === impl Script ===
 
 impl TryFrom<pb::ScriptOperation> for Script {
@@ -143,10 +161,15 @@ pub(crate) fn environment(
     let Some(message) = message else { return Ok(None) };
     let digest = |digest: &String| digest.parse::<Digest>();
     let extra = message.extra_wagon_digests.iter().map(digest);
+    let (form, artifact, field) = match message.source_digest.as_str() {
+        "" => (Form::Wagon, &message.wagon_digest, "wagon_digest"),
+        _ => (Form::Source, &message.source_digest, "source_digest"),
+    };
     Ok(Some(Environment {
         package_name: message.package_name,
         package_version: message.package_version,
-        wagon: digest(&message.wagon_digest).at(&format!("{path}.wagon_digest"))?,
+        artifact: digest(artifact).at(&format!("{path}.{field}"))?,
+        form,
         extra_wagons: extra.collect::<Result<_, _>>().at(&format!("{path}.extra_wagon_digests"))?,
         install_arguments: message.install_arguments,
     }))

@@ -4,3 +4,4 @@ pub(crate) mod blueprints;
 pub(crate) mod deployments;
 pub(crate) mod imports;
 pub(crate) mod plugins;
+pub(crate) mod sources;

@@ -33,6 +33,7 @@ mod built_in;
 mod cancel;
 pub(crate) mod context;
 pub(crate) mod conversation;
+pub(crate) mod environment;
 pub(crate) mod evaluate;
 mod kept;
 mod look;

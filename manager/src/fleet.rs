@@ -324,7 +324,7 @@ pub(crate) async fn upkeep(home: Arc<Home>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = home.store.sweep_artifacts().await {
+        if let Err(error) = home.store.sweep_artifacts(|| home.sources.artifacts()).await {
             warn!(error = %waggoner_types::Chain(&error), "failed to sweep artifacts");
         }
         executions::sweep(&home).await;

@@ -16,7 +16,7 @@ use waggoner_task::Tasks;
 use waggoner_types::Chain;
 
 use crate::{
-    catalog::imports::Urls,
+    catalog::{imports::Urls, sources::Sources},
     executions::Executions,
     fleet::{Fleet, Link},
 };
@@ -42,6 +42,8 @@ pub(crate) struct Home {
     pub(crate) execution_env: Vec<(String, String)>,
     /// Brings imports from the network.
     pub(crate) imports: Arc<Urls>,
+    /// What was made of the sources of plugins.
+    pub(crate) sources: Sources,
     /// Where agents of new hosts reach the manager: host and port.
     pub(crate) address: String,
     pub(crate) started_at: Timestamp,
@@ -78,6 +80,7 @@ impl Home {
             settings,
             execution_env,
             imports,
+            sources: Sources::default(),
             address,
             started_at,
         }

@@ -27,6 +27,7 @@ mod links;
 mod rest;
 mod reunions;
 mod scripts;
+mod sources;
 mod wagons;
 mod warm;
 mod workflows;

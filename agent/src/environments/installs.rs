@@ -12,7 +12,7 @@ use waggoner_types::Digest;
 
 use crate::start;
 
-/// What is known of the plugins on this agent, by their wagons.
+/// What is known of the plugins on this agent, by their wagons or the archives of their sources.
 #[derive(Debug)]
 pub(crate) struct Installs {
     states: Mutex<BTreeMap<Digest, State>>,
@@ -50,15 +50,15 @@ impl Installs {
 
     /// Notes how a plugin stands.
     pub(crate) fn note(&self, plugin: &start::Environment, state: State) {
-        self.set(plugin.wagon, Some(state));
+        self.set(plugin.artifact, Some(state));
     }
 
     /// Notes that an installation begins.
     pub(crate) fn begin(&self, plugin: &start::Environment) -> Told<'_> {
-        let before = self.states().get(&plugin.wagon).cloned();
+        let before = self.states().get(&plugin.artifact).cloned();
         self.note(plugin, State::Installing);
         let before = before.filter(|before| *before != State::Installing);
-        Told { installs: self, wagon: plugin.wagon, before, is_settled: false }
+        Told { installs: self, wagon: plugin.artifact, before, is_settled: false }
     }
 
     /// Notes that a plugin is not here any more.
@@ -124,13 +124,16 @@ impl Drop for Told<'_> {
 
 #[cfg(test)]
 mod tests {
+    use waggoner_python::Form;
+
     use super::*;
 
     fn plugin() -> start::Environment {
         start::Environment {
             package_name: "web".to_owned(),
             package_version: "1.0".to_owned(),
-            wagon: Digest([7; 32]),
+            artifact: Digest([7; 32]),
+            form: Form::Wagon,
             extra_wagons: Vec::new(),
             install_arguments: String::new(),
         }
@@ -157,7 +160,7 @@ mod tests {
         let seen = *changes.borrow();
         installs.note(&plugin(), State::Installed);
         assert_eq!(*changes.borrow(), seen, "nothing changed");
-        installs.forget(plugin().wagon);
+        installs.forget(plugin().artifact);
         assert_eq!(told(&installs), []);
     }
 }

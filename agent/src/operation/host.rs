@@ -3,10 +3,11 @@
 //!
 //! ```text
 //!  work/plugins/<tenant>/<package>/<version>               ─▶ environment   ctx.plugin.prefix
+//!  work/source_plugins/<tenant>/<deployment>/<package>/<version>  ─▶ environment   of sources
 //!  /opt/manager/resources/deployments/<tenant>/<deployment> ─▶ work/deployments/<tenant>/<deployment>
 //! ```
 //!
-//! The second is made only for plugins that bring Cloudify's SDK, which looks nowhere else
+//! The last is made only for plugins that bring Cloudify's SDK, which looks nowhere else
 //! (`cloudify_common_sdk/utils.py`), and only where the agent may; what is there already stays. A
 //! blueprint's directory is not there: the SDK downloads it then.
 
@@ -17,23 +18,26 @@ use fs_err as fs;
 use serde_json::Value;
 use tracing::debug;
 use uuid::Uuid;
-use waggoner_python::Environment;
+use waggoner_python::{Environment, Form};
 
 use crate::{house::House, start::Start};
 
 /// Where a manager of Cloudify's keeps the directories of deployments.
 const DEPLOYMENTS: &str = "/opt/manager/resources/deployments";
 
+/// The version of sources of which nobody said it (`cloudify.utils.target_plugin_prefix`).
+const NO_VERSION: &str = "0.0.0";
+
 /// Makes what the operation's plugin looks for; what cannot be made is missing for it alone.
-pub(super) fn furnish(house: &House, environment: &Environment, start: &Start) {
+pub(super) fn furnish(house: &House, environment: &Environment, start: &Start, form: Form) {
     let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
     let context = Value::Object(start.context.clone());
     let tenant = text(&context["tenant"], "name");
-    let plugin = &context["plugin"];
-    let package = [text(plugin, "package_name"), text(plugin, "package_version")];
     let deployment = text(&context, "deployment_id");
     let work = house.state.work();
-    let made = own_plugin(&work, &environment.prefix, &tenant, &package).and_then(|()| {
+    let place = plugin_place(&work, form, &context["plugin"], &tenant, &deployment);
+    let own = place.map_or(Ok(()), |place| link(&environment.prefix, &place, true));
+    let made = own.and_then(|()| {
         if has_sdk(environment) {
             deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), &tenant, &deployment)
         } else {
@@ -45,18 +49,24 @@ pub(super) fn furnish(house: &House, environment: &Environment, start: &Start) {
     }
 }
 
-/// Makes the environment the one that `ctx.plugin.prefix` finds (`cloudify.utils.plugin_prefix`),
-/// where `CFY_PLUGINS_ROOT` names `root`.
-fn own_plugin(
+/// Where `ctx.plugin.prefix` looks for the plugin's environment (`cloudify.utils.plugin_prefix`),
+/// where `CFY_PLUGINS_ROOT` names `root`. A plugin of Cloudify's own has no package, and no place.
+fn plugin_place(
     root: &Utf8Path,
-    environment: &Utf8Path,
+    form: Form,
+    plugin: &Value,
     tenant: &str,
-    [package, version]: &[String; 2],
-) -> io::Result<()> {
-    match below(&root.join("plugins"), &[tenant, package, version]) {
-        Some(place) => link(environment, &place, true),
-        // A plugin of Cloudify's own has no package.
-        None => Ok(()),
+    deployment: &str,
+) -> Option<Utf8PathBuf> {
+    let text = |field: &str| plugin[field].as_str().filter(|text| !text.is_empty());
+    let (package, version) = (text("package_name"), text("package_version"));
+    match form {
+        Form::Wagon => below(&root.join("plugins"), &[tenant, package?, version?]),
+        Form::Source => {
+            let name = package.or_else(|| text("name"))?;
+            let version = version.unwrap_or(NO_VERSION);
+            below(&root.join("source_plugins"), &[tenant, deployment, name, version])
+        }
     }
 }
 
@@ -113,6 +123,7 @@ fn has_sdk(environment: &Environment) -> bool {
 #[cfg(test)]
 mod tests {
     use camino_tempfile::Utf8TempDir;
+    use serde_json::json;
 
     use super::*;
 
@@ -142,17 +153,30 @@ mod tests {
     fn a_plugin_is_found_in_its_newest_environment() {
         let directory = Utf8TempDir::new().unwrap();
         let root = directory.path().join("work");
-        let package = ["web-plugin".to_owned(), "1.0".to_owned()];
+        let plugin = json!({"name": "web", "package_name": "web-plugin", "package_version": "1.0"});
         for name in ["old", "new"] {
             let environment = directory.path().join(name);
             fs::create_dir_all(&environment).unwrap();
-            own_plugin(&root, &environment, "tenant", &package).unwrap();
+            let place = plugin_place(&root, Form::Wagon, &plugin, "tenant", "dep").unwrap();
+            link(&environment, &place, true).unwrap();
             let found = root.join("plugins/tenant/web-plugin/1.0");
             assert_eq!(
                 found.canonicalize_utf8().unwrap(),
                 environment.canonicalize_utf8().unwrap()
             );
         }
-        own_plugin(&root, directory.path(), "tenant", &[String::new(), String::new()]).unwrap();
+    }
+
+    #[test]
+    fn sources_are_found_by_what_the_blueprint_says_of_them() {
+        let place = |form, plugin: Value| {
+            plugin_place(Utf8Path::new("/w"), form, &plugin, "tenant", "dep").map(String::from)
+        };
+        let whole = json!({"name": "web", "package_name": "web-plugin", "package_version": "1.0"});
+        let short = json!({"name": "web", "package_name": null, "package_version": null});
+        let path = |rest: &str| Some(format!("/w/source_plugins/tenant/dep/{rest}"));
+        assert_eq!(place(Form::Source, whole), path("web-plugin/1.0"));
+        assert_eq!(place(Form::Source, short.clone()), path("web/0.0.0"));
+        assert_eq!(place(Form::Wagon, short), None);
     }
 }

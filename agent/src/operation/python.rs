@@ -147,7 +147,7 @@ fn describe(
     let input = dispatch::input_json(&Value::Object(start.context.clone()), &task.inputs);
     // A small file: it is sooner written than handed to somebody.
     fs_err::write(directory.join(dispatch::INPUT), input.to_string())?;
-    host::furnish(house, environment, start);
+    host::furnish(house, environment, start, task.environment.form);
     let runtime = house.environments.runtime()?;
     let mut env = place.env();
     let own = |name: &str, default: &str| env.get(name).map_or(default, String::as_str).to_owned();

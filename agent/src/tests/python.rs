@@ -47,13 +47,8 @@ pub(super) async fn stock_site() -> (Site, pb::Environment) {
 
 /// The interpreter of an environment.
 pub(super) async fn interpreter_of(site: &Site, environment: &pb::Environment) -> Utf8PathBuf {
-    let wanted = crate::start::Environment {
-        package_name: environment.package_name.clone(),
-        package_version: environment.package_version.clone(),
-        wagon: environment.wagon_digest.parse().unwrap(),
-        extra_wagons: Vec::new(),
-        install_arguments: String::new(),
-    };
+    let wanted = crate::start::environment(Some(environment.clone()), "environment");
+    let wanted = wanted.unwrap().unwrap();
     let house = &site.house;
     let prepared = crate::environments::prepare(&house.environments, &house.artifacts, &wanted);
     prepared.await.unwrap().python
@@ -205,8 +200,8 @@ async fn what_an_environment_lacks_is_one_clear_sentence() {
     assert_eq!(
         story.error().message,
         format!(
-            "the wagon {digest} of the plugin `web-plugin` is not on this agent: the manager has to \
-             send it first"
+            "the artifact {digest} of the plugin `web-plugin` is not on this agent: the manager has \
+             to send it first"
         )
     );
     let mut start = script("", &json!({"eval_python": true}));

@@ -29,6 +29,7 @@ mod error;
 mod lock;
 mod making;
 mod record;
+mod source;
 mod spec;
 mod wheels;
 
@@ -37,7 +38,7 @@ pub use self::{
     error::EnvironmentError,
     making::{Lease, Progress},
     record::Installed,
-    spec::{EnvironmentSpec, WagonFile},
+    spec::{EnvironmentSpec, Form, WagonFile},
 };
 use self::{lock::Lock, making::Making};
 use crate::{Interpreter, Runtime, interpreters::interpreters_known};
@@ -220,6 +221,9 @@ impl Environments {
         spec: &EnvironmentSpec,
         making: &Making,
     ) -> Result<Environment, EnvironmentError> {
+        if spec.form == Form::Source {
+            return self.build_source(spec, making).await;
+        }
         let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
         let refused = |source| EnvironmentError::Wagon { package: spec.to_string(), source };
         making.tell(Progress::Unpacking);

@@ -30,8 +30,8 @@ pub mod dispatch;
 
 pub use self::{
     environments::{
-        Environment, EnvironmentError, EnvironmentSpec, Environments, Installed, Lease, Progress,
-        Unwanted, WagonFile,
+        Environment, EnvironmentError, EnvironmentSpec, Environments, Form, Installed, Lease,
+        Progress, Unwanted, WagonFile,
     },
     interpreters::{Interpreter, find_interpreters, interpreters},
     pack::{PackError, PackRequest, PackSource, pack},

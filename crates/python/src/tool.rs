@@ -90,7 +90,7 @@ fn words(program: &Utf8Path, output: &Output) -> String {
 }
 
 /// Makes one line of what pip or uv says of a failure.
-fn condense(stderr: &str) -> String {
+pub(crate) fn condense(stderr: &str) -> String {
     let decoration = |c: char| c.is_whitespace() || "×│├╰─▶>".contains(c);
     let lines: Vec<&str> = stderr
         .lines()
@@ -130,10 +130,22 @@ fn of_build(lines: &[&str]) -> Option<String> {
     let compiler = output[..last].iter().find(|line| line.contains("fatal error:"));
     let said = output[last..].join(" ");
     let said = said.trim_start_matches("error:").trim_start();
-    Some(match compiler {
-        Some(compiler) => format!("{compiler}: {said}"),
-        None => said.to_owned(),
+    // Of what cannot be read Python says last what is wrong, and before that where.
+    let is_unread =
+        ["SyntaxError", "IndentationError", "TabError"].iter().any(|name| said.starts_with(name));
+    let place = output[..last].iter().rev().find_map(|line| place(line)).filter(|_| is_unread);
+    Some(match (compiler, place) {
+        (Some(compiler), _) => format!("{compiler}: {said}"),
+        (None, Some(place)) => format!("{place}: {said}"),
+        (None, None) => said.to_owned(),
     })
+}
+
+/// The file's name and the line of `File "/a/setup.py", line 3, in …`.
+fn place(line: &str) -> Option<String> {
+    let (path, rest) = line.strip_prefix("File \"")?.split_once("\", line ")?;
+    let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!("{} line {number}", Utf8Path::new(path).file_name()?))
 }
 
 /// Keeps the beginning, which says what failed, and the end, which says why.
@@ -174,6 +186,8 @@ mod tests {
         );
         let python = "  error: subprocess-exited-with-error\n  ╰─> [4 lines of output]\n      Traceback (most recent call last):\n        raise ValueError(text)\n      ValueError: invalid version\n      it is not PEP 440\n      [end of output]\n  note: not a problem with pip.\nerror: subprocess-exited-with-error\n";
         assert_eq!(condense(python), "ValueError: invalid version it is not PEP 440");
+        let syntax = "  ╰─> [3 lines of output]\n        File \"/a/setup.py\", line 3\n          def f(:\n      SyntaxError: invalid syntax\n      [end of output]\n";
+        assert_eq!(condense(syntax), "setup.py line 3: SyntaxError: invalid syntax");
         let compiler = "  ╰─> [3 lines of output]\n      a.c:1:10: fatal error: Python.h: No such file\n      compilation terminated.\n      error: command 'gcc' failed\n      [end of output]\n";
         assert_eq!(
             condense(compiler),

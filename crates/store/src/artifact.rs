@@ -166,15 +166,20 @@ impl Artifacts {
 // === impl Store ===
 
 impl Store {
-    /// Removes the artifacts that no plugin and no blueprint refers to, and returns them.
+    /// Removes the artifacts that no plugin and no blueprint refers to and that `kept` does not
+    /// name, and returns them.
     ///
     /// Waits until nobody holds an [`Artifact`].
-    pub async fn sweep_artifacts(&self) -> Result<Vec<Digest>, Error> {
+    pub async fn sweep_artifacts(
+        &self,
+        kept: impl FnOnce() -> HashSet<Digest>,
+    ) -> Result<Vec<Digest>, Error> {
         const SWEEP: &str = "sweep the artifacts";
         let broken = |source: io::Error| Error::Failed { attempt: SWEEP, source: source.into() };
 
         let artifacts = self.artifacts();
         let _alone = artifacts.held.write().await;
+        let kept = kept();
         let used: HashSet<Digest> = self
             .read(SWEEP, |connection| {
                 let query = "SELECT digest FROM plugins UNION SELECT digest FROM blueprints";
@@ -182,7 +187,7 @@ impl Store {
             })
             .await?;
         let mut swept = artifacts.list().await.map_err(broken)?;
-        swept.retain(|digest| !used.contains(digest));
+        swept.retain(|digest| !used.contains(digest) && !kept.contains(digest));
         for digest in &swept {
             fs_err::tokio::remove_file(artifacts.path(*digest)).await.map_err(broken)?;
         }

@@ -14,6 +14,7 @@ mod calls;
 mod check;
 mod library;
 mod linked;
+mod own;
 mod pack;
 mod plugins;
 mod resolver;

@@ -135,8 +135,7 @@ pub(crate) fn environment(tree: &Tree) -> pb::Environment {
         package_name: tree.package_name.clone(),
         package_version: tree.package_version.clone(),
         wagon_digest: tree.digest.to_string(),
-        extra_wagon_digests: Vec::new(),
-        install_arguments: String::new(),
+        ..pb::Environment::default()
     }
 }
 

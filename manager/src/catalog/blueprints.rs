@@ -100,6 +100,18 @@ pub(crate) async fn files(home: &Home, digest: Digest) -> Result<Utf8PathBuf, Re
     }
 }
 
+/// Returns where a blueprint's files are looked for: paths are relative to the main file's own
+/// directory, or to the root.
+pub(crate) async fn folders(
+    home: &Home,
+    blueprint: &Blueprint,
+) -> Result<Vec<Utf8PathBuf>, Refused> {
+    let files = files(home, blueprint.digest).await?;
+    let base = Utf8Path::new(&blueprint.main_file).parent();
+    let base = base.map_or_else(|| files.clone(), |base| files.join(base));
+    Ok(vec![base, files])
+}
+
 struct Read {
     plan: Value,
     main_file: String,

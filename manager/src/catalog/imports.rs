@@ -23,7 +23,7 @@ use waggoner_store::{
 use waggoner_types::{Chain, PluginId, TenantName};
 use waggoner_wagon::{Requirement, choose_import};
 
-pub(crate) use self::url::{Site, Urls};
+pub(crate) use self::url::{Site, Unfetched, Urls};
 
 use self::uploaded::Uploaded;
 use crate::catalog::plugins::Candidate;

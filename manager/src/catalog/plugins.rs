@@ -90,26 +90,16 @@ pub(crate) async fn check(
     })
 }
 
-/// Says why there is no wagon of a plugin of a blueprint, and what to do. `none_fits` says why none
-/// of its package will do, where it names one.
+/// Says why there is no wagon of a plugin of a blueprint that has no sources, and what to do.
+/// `none_fits` says why none of its package will do, where it names one.
 pub(crate) fn unavailable(plugin: &plan::Plugin, none_fits: Option<String>) -> String {
-    let name = &plugin.name;
-    match (plugin.source.as_deref().filter(|source| !source.is_empty()), none_fits) {
-        (Some(source), _) if source.contains("://") => format!(
-            "plugin `{name}` comes from {source}, and this manager installs no plugin from the \
-             network: pack it with `wag plugins pack`, upload the wagon, and name its package"
-        ),
-        (Some(source), _) => format!(
-            "plugin `{name}` comes from `plugins/{source}` of its blueprint, and this manager \
-             installs wagons only: pack that directory with `wag plugins pack`, upload the wagon, \
-             and name its package"
-        ),
-        (None, Some(none_fits)) => none_fits,
-        (None, None) => format!(
-            "plugin `{name}` names no package, and the manager does not have it built in: import \
-             it with `plugin:NAME`, and upload its wagon"
-        ),
-    }
+    none_fits.unwrap_or_else(|| {
+        format!(
+            "plugin `{}` names no package, and the manager does not have it built in: import it \
+             with `plugin:NAME`, and upload its wagon",
+            plugin.name
+        )
+    })
 }
 
 // === impl Candidate ===
@@ -134,31 +124,6 @@ impl Offered for Candidate {
             supported_platform: &self.plugin.supported_platform,
             python_tags: &self.plugin.supported_python_versions,
             os: &self.os,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plugin_without_a_wagon_is_told_what_to_do() {
-        let plugin = |source: Option<&str>| plan::Plugin {
-            name: "web".to_owned(),
-            source: source.map(str::to_owned),
-            ..plan::Plugin::default()
-        };
-        let none = || Some("no wagon fits".to_owned());
-        for (source, none_fits, words) in [
-            (None, none(), "no wagon fits"),
-            (None, None, "names no package"),
-            (Some(""), None, "names no package"),
-            (Some("web-plugin"), none(), "`plugins/web-plugin` of its blueprint"),
-            (Some("https://example.com/web.zip"), None, "from https://example.com/web.zip, and"),
-        ] {
-            let said = unavailable(&plugin(source), none_fits);
-            assert!(said.contains(words), "{said}");
         }
     }
 }

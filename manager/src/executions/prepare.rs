@@ -7,18 +7,18 @@ use tracing::debug;
 use uuid::Uuid;
 use waggoner_engine::Dispatch;
 use waggoner_proto::agent::v1::{
-    Environment, PythonOperation, ScriptOperation, Start, script_operation, start::Implementation,
+    PythonOperation, ScriptOperation, Start, script_operation, start::Implementation,
 };
 use waggoner_store::instance::NodeInstance;
 use waggoner_types::{
-    AgentName, AttemptId, Chain, Digest, Host, OperationError, OperationId,
+    AgentName, AttemptId, Chain, Digest, OperationError, OperationId,
     plan::{Executor, Plugin},
 };
-use waggoner_wagon::{Requirement, VersionSpec, choose};
 
 use crate::{
-    catalog::plugins::{Candidate, unavailable},
-    executions::{Stage, answers::Answers, context::context, evaluate, policy::Policy},
+    executions::{
+        Stage, answers::Answers, context::context, environment, evaluate, policy::Policy,
+    },
     fleet::{AgentKey, Link, artifacts},
     home::Home,
 };
@@ -26,9 +26,6 @@ use crate::{
 /// How long a task waits for its agent's link before it counts as failed
 /// (`cloudify/workflows/amqp_dispatcher.py` waits as long for an answer to its ping).
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The package whose wagon is the Python runtime: see `docs/adr/0002`.
-pub(crate) const RUNTIME: &str = "cloudify-common";
 
 /// The name of the plugin that runs scripts, and its one function.
 const SCRIPT: (&str, &str) = ("script", "script_runner.tasks.run");
@@ -78,11 +75,6 @@ pub(crate) async fn prepare(
         unlinked_timeout: policy.unlinked.map(waggoner_wire::duration),
     };
     Ok(Ready { agent: link.key.clone(), start })
-}
-
-/// Says whether a plugin's wagon has a cloudify-common of its own.
-pub(crate) fn carries_common(plugin: &waggoner_store::plugin::Plugin) -> bool {
-    plugin.wheels.iter().any(|wheel| wheel.to_lowercase().starts_with("cloudify_common-"))
 }
 
 /// Returns the id of the attempt at an operation: one operation is delivered once.
@@ -250,101 +242,20 @@ async fn implementation(
             }
         };
         // Only scripts in Python need it; the agent says so where it is missing.
-        let runtime = runtime(home, stage, &link.host).await?;
+        let runtime = environment::runtime(home, stage, &link.host).await?;
         let wagons = runtime.iter().map(|candidate| candidate.plugin.digest).collect();
         let process = inputs.get("process").filter(|process| !process.is_null());
         let script = ScriptOperation {
             script: Some(script),
             process_json: process.map_or_else(|| "{}".to_owned(), ToString::to_string),
-            environment: runtime.as_ref().map(|candidate| environment(candidate, None, plugin)),
+            environment: runtime.as_ref().map(|candidate| environment::of(candidate, None, plugin)),
         };
         return Ok((Implementation::Script(script), wagons));
     }
-    let candidate = match wagon(home, stage, &link.host, plugin).await {
-        // What is not to be installed is in what every agent has (`install: false`).
-        Err(none) if plugin.install == Some(false) => {
-            runtime(home, stage, &link.host).await?.ok_or(none)?
-        }
-        chosen => chosen?,
-    };
-    let extra = if carries_common(&candidate.plugin) {
-        None
-    } else {
-        runtime(home, stage, &link.host).await?
-    };
-    let wagons = [Some(&candidate), extra.as_ref()]
-        .into_iter()
-        .flatten()
-        .map(|candidate| candidate.plugin.digest)
-        .collect();
-    let environment = environment(&candidate, extra.as_ref(), plugin);
-    debug!(agent = %link.key, function, wagon = %candidate.plugin.digest, "a Python operation");
+    let (environment, artifacts) = environment::of_plugin(home, stage, link, plugin).await?;
+    debug!(agent = %link.key, function, ?artifacts, "a Python operation");
     let python = PythonOperation { task_name: function.to_owned(), environment: Some(environment) };
-    Ok((Implementation::Python(python), wagons))
-}
-
-fn environment(candidate: &Candidate, extra: Option<&Candidate>, plugin: &Plugin) -> Environment {
-    Environment {
-        package_name: candidate.plugin.package_name.clone(),
-        package_version: candidate.plugin.package_version.clone(),
-        wagon_digest: candidate.plugin.digest.to_string(),
-        extra_wagon_digests: extra
-            .map(|extra| extra.plugin.digest.to_string())
-            .into_iter()
-            .collect(),
-        install_arguments: plugin.install_arguments.clone().unwrap_or_default(),
-    }
-}
-
-/// Chooses the wagon of a plugin for a host.
-async fn wagon(
-    home: &Home,
-    stage: &Stage,
-    host: &Host,
-    plugin: &Plugin,
-) -> Result<Candidate, OperationError> {
-    let Some(package) = &plugin.package_name else {
-        return Err(OperationError::non_recoverable(unavailable(plugin, None)));
-    };
-    let version = match &plugin.package_version {
-        Some(version) => VersionSpec::Exactly(version.clone()),
-        None => VersionSpec::Any,
-    };
-    let requirement = Requirement {
-        package_name: package.clone(),
-        version,
-        supported_platform: plugin.supported_platform.clone(),
-        distribution: plugin.distribution.clone(),
-        distribution_version: plugin.distribution_version.clone(),
-        distribution_release: plugin.distribution_release.clone(),
-    };
-    let chosen = chosen(home, stage, host, &requirement).await?;
-    chosen.map_err(|none| OperationError::non_recoverable(unavailable(plugin, Some(none))))
-}
-
-/// Chooses the wagon of the Python runtime for a host, if one was uploaded.
-async fn runtime(
-    home: &Home,
-    stage: &Stage,
-    host: &Host,
-) -> Result<Option<Candidate>, OperationError> {
-    let chosen = chosen(home, stage, host, &Requirement::of(RUNTIME)).await?;
-    Ok(chosen.ok())
-}
-
-/// Chooses among the wagons of a package. The inner error says why none fits.
-async fn chosen(
-    home: &Home,
-    stage: &Stage,
-    host: &Host,
-    requirement: &Requirement,
-) -> Result<Result<Candidate, String>, OperationError> {
-    let tenant = stage.scene.tenant.clone();
-    let found = home.store.plugin_candidates(tenant, requirement.package_name.clone()).await;
-    let found = found.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
-    let candidates: Vec<_> = found.into_iter().map(Candidate::new).collect();
-    let chosen = choose(&candidates, requirement, host);
-    Ok(chosen.map(|choice| choice.candidate.clone()).map_err(|none| Chain(&none).to_string()))
+    Ok((Implementation::Python(python), artifacts))
 }
 
 /// Returns the nodes and node instances that the operation sees at once: its own, and the other

@@ -24,7 +24,7 @@ use waggoner_wire::Reason;
 
 use crate::{
     catalog::plugins::Candidate,
-    executions::prepare::{RUNTIME, carries_common},
+    executions::environment::{RUNTIME, carries_common},
     fleet::{
         AgentKey, Link,
         artifacts::{self, BringError},

@@ -20,14 +20,14 @@ use super::{
 use crate::{Interpreter, ToolFailure, tool::Tool};
 
 /// The distribution without which no operation runs.
-const COMMON: &str = "cloudify-common";
+pub(super) const COMMON: &str = "cloudify-common";
 
 /// What Cloudify's plugins find in their environments without asking for it: there they see the
 /// agent's own site-packages.
 const TAKEN_FOR_GRANTED: [&str; 2] = ["pip", "setuptools"];
 
 /// The file by which Cloudify's own code knows the directory of a plugin.
-const PLUGIN_ID: &str = "plugin.id";
+pub(super) const PLUGIN_ID: &str = "plugin.id";
 
 /// The first setuptools without `pkg_resources`, which older plugins import unasked.
 const WITHOUT_PKG_RESOURCES: &str = "82";
@@ -36,18 +36,18 @@ const WITHOUT_PKG_RESOURCES: &str = "82";
 const PATIENCE: Duration = Duration::from_mins(15);
 
 /// What installs into an environment.
-enum Installer<'a> {
+pub(super) enum Installer<'a> {
     Uv(&'a Utf8Path),
     /// Pip, run from its own wheel or as a module of the interpreter.
     Pip(Option<Utf8PathBuf>),
 }
 
 /// Everything of one build.
-struct Build<'a> {
-    root: &'a Utf8Path,
-    prefix: Utf8PathBuf,
-    interpreter: &'a Interpreter,
-    installer: Installer<'a>,
+pub(super) struct Build<'a> {
+    pub(super) root: &'a Utf8Path,
+    pub(super) prefix: Utf8PathBuf,
+    pub(super) interpreter: &'a Interpreter,
+    pub(super) installer: Installer<'a>,
 }
 
 pub(super) async fn build(
@@ -132,7 +132,7 @@ pub(super) async fn forget(
 const OLDEST_FOR_UV: u32 = 8;
 
 /// uv where it is and can; but arguments meant for pip are given to pip.
-fn installer<'a>(
+pub(super) fn installer<'a>(
     inner: &'a Inner,
     interpreter: &Interpreter,
     spec: &EnvironmentSpec,
@@ -155,7 +155,7 @@ fn installer<'a>(
 // === impl Installer ===
 
 impl Installer<'_> {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Uv(_) => "uv",
             Self::Pip(_) => "pip",
@@ -166,7 +166,11 @@ impl Installer<'_> {
 // === impl Build ===
 
 impl Build<'_> {
-    async fn run(&self, spec: &EnvironmentSpec, stored: &[Stored]) -> Result<(), ToolFailure> {
+    pub(super) async fn run(
+        &self,
+        spec: &EnvironmentSpec,
+        stored: &[Stored],
+    ) -> Result<(), ToolFailure> {
         let python = self.interpreter.path.as_str();
         let prefix = self.prefix.as_str();
         let links = self.links(stored);
@@ -175,6 +179,9 @@ impl Build<'_> {
         match &self.installer {
             Installer::Uv(uv) => {
                 self.call(uv, &["venv", "--no-project", "--python", python, prefix], []).await?;
+                if targets.is_empty() {
+                    return Ok(());
+                }
                 let own = self.prefix.join("bin/python");
                 let fixed = [
                     "pip",
@@ -191,6 +198,9 @@ impl Build<'_> {
             Installer::Pip(wheel) => {
                 let base = self.interpreter.path.as_path();
                 self.call(base, &["-I", "-m", "venv", "--without-pip", prefix], []).await?;
+                if targets.is_empty() {
+                    return Ok(());
+                }
                 let fixed = [
                     "-m",
                     "pip",

@@ -73,6 +73,35 @@ pub enum EnvironmentError {
         #[source]
         source: ToolFailure,
     },
+    /// The sources are no project's.
+    #[error(
+        "failed to build {package} from its sources: they have neither a setup.py nor a pyproject.toml"
+    )]
+    NoProject {
+        /// The plugin.
+        package: String,
+    },
+    /// Nothing that runs operations came with the sources or beside them.
+    #[error(
+        "failed to make an environment for {package}: nothing brings cloudify-common: upload a wagon of it to the manager, or name it among the plugin's requirements"
+    )]
+    NoCommonForSources {
+        /// The plugin.
+        package: String,
+    },
+    /// The sources could not be built, or what they ask for could not be had.
+    #[error("failed to build {package} from its sources for {tag} with {tool}")]
+    Build {
+        /// The plugin.
+        package: String,
+        /// The interpreter's tag.
+        tag: String,
+        /// What was to build it.
+        tool: &'static str,
+        /// Why not, in the tool's words.
+        #[source]
+        source: ToolFailure,
+    },
     /// One of the wheels is damaged.
     #[error(
         "failed to install {package}: the wheel `{wheel}` in its wagon is damaged: pack the plugin again"

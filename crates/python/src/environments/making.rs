@@ -20,6 +20,11 @@ pub enum Progress {
         /// What does it: uv or pip.
         tool: &'static str,
     },
+    /// The plugin's sources are built and put into the environment, with what they ask for.
+    Building {
+        /// What does it: pip or uv.
+        tool: &'static str,
+    },
 }
 
 /// Says that an environment is in use, for as long as it lives. All are equal.
@@ -47,6 +52,7 @@ impl fmt::Display for Progress {
             Self::Installing { wheels, tool } => {
                 write!(f, "installing {wheels} wheels with {tool}")
             }
+            Self::Building { tool } => write!(f, "building its sources with {tool}"),
         }
     }
 }

@@ -13,10 +13,12 @@ use crate::Interpreter;
 pub struct EnvironmentSpec {
     /// The plugin's package.
     pub package_name: String,
-    /// Its version.
+    /// Its version; empty for sources of which nobody said it.
     pub package_version: String,
-    /// Its wagon.
+    /// Its wagon, or the archive of its sources.
     pub wagon: WagonFile,
+    /// Which of them it is.
+    pub form: Form,
     /// Wagons whose wheels may be used as well, where the plugin's own has none of a distribution:
     /// one with cloudify-common for a plugin that comes without.
     pub extra_wagons: Vec<WagonFile>,
@@ -26,7 +28,16 @@ pub struct EnvironmentSpec {
     pub install_arguments: String,
 }
 
-/// A wagon on this host.
+/// What a plugin comes as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    #[default]
+    Wagon,
+    /// A tar, tar.gz or zip of a directory with a `setup.py` or a `pyproject.toml`.
+    Source,
+}
+
+/// A wagon, or the archive of a plugin's sources, on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WagonFile {
     /// Where it is.
@@ -51,6 +62,9 @@ impl EnvironmentSpec {
         ];
         parts.extend(self.extra_wagons.iter().map(|extra| extra.digest.to_string()));
         parts.push(self.install_arguments.trim().to_owned());
+        if self.form == Form::Source {
+            parts.push("source".to_owned());
+        }
         digest(&parts)
     }
 
@@ -63,6 +77,7 @@ impl EnvironmentSpec {
             text.chars().filter(fits).take(60).collect()
         };
         let (package, version) = (plain(&self.package_name), plain(&self.package_version));
+        let version = if version.is_empty() { "source".to_owned() } else { version };
         format!("{package}-{version}-{}-{}", interpreter.tag, &digest[..16])
     }
 }
@@ -78,6 +93,10 @@ fn digest(parts: &[String]) -> String {
 
 impl fmt::Display for EnvironmentSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the plugin `{}` {}", self.package_name, self.package_version)
+        write!(f, "the plugin `{}`", self.package_name)?;
+        match self.package_version.as_str() {
+            "" => Ok(()),
+            version => write!(f, " {version}"),
+        }
     }
 }

@@ -10,5 +10,6 @@ mod environments;
 mod naughty;
 mod operations;
 mod packs;
+mod sources;
 mod support;
 mod ways;

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 use waggoner_python::{
-    Environment, EnvironmentSpec, Environments, Interpreter, Lease, PackRequest, PackSource,
+    Environment, EnvironmentSpec, Environments, Form, Interpreter, Lease, PackRequest, PackSource,
     WagonFile, find_interpreters, interpreters, pack,
 };
 use waggoner_types::Digest;
@@ -95,6 +95,7 @@ pub(crate) fn spec(name: &str, version: &str, wagon: WagonFile) -> EnvironmentSp
         package_name: name.to_owned(),
         package_version: version.to_owned(),
         wagon,
+        form: Form::Wagon,
         extra_wagons: Vec::new(),
         python_tags: Vec::new(),
         install_arguments: String::new(),

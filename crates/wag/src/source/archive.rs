@@ -15,12 +15,14 @@ const TOP: &str = "blueprint";
 const LEFT_OUT: [&str; 2] = [".git", "__pycache__"];
 
 impl Source {
-    /// Packs the directory, without the sources and wagons of plugins and what version control
-    /// keeps.
+    /// Packs the directory, without what version control keeps, and without the wagons and sources of
+    /// plugins that are not the blueprint's own.
     pub(crate) fn pack(&self) -> Result<Parcel, SourceError> {
         let staged = camino_tempfile::tempdir().map_err(SourceError::Pack)?;
         let top = staged.path().join(TOP);
-        let skipped = plugins::files(&self.plugins()).map_err(SourceError::Pack)?;
+        let mut skipped = plugins::files(&self.plugins()).map_err(SourceError::Pack)?;
+        let own = self.own_plugins()?;
+        skipped.retain(|path| !own.contains(path));
         stage(&self.directory, &top, &skipped).map_err(SourceError::Pack)?;
 
         let mut file = camino_tempfile::tempfile().map_err(SourceError::Pack)?;

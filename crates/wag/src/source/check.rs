@@ -37,7 +37,10 @@ impl Source {
         self.parse(&Local::new(self, library, Missing::IsRefused))?.map_err(SourceError::Invalid)
     }
 
-    fn parse(&self, resolver: &Local<'_>) -> Result<Result<Plan, Vec<Diagnostic>>, SourceError> {
+    pub(super) fn parse(
+        &self,
+        resolver: &Local<'_>,
+    ) -> Result<Result<Plan, Vec<Diagnostic>>, SourceError> {
         let path = self.directory.join(&self.main_file);
         let text = read(&path)?;
         let blueprint = Blueprint { text: &text, location: &self.main_file };

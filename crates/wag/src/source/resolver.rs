@@ -2,18 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 
-use camino::{Utf8Component, Utf8Path};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use waggoner_blueprint::{FetchError, Fetched, Location, PluginImport, Resolver};
 
 use super::{Library, Source};
 
-/// Brings what lies beside a blueprint, and notes which plugins it asks for.
+/// Brings what lies beside a blueprint, and notes which files and plugins it asks for.
 #[derive(Debug)]
 pub(super) struct Local<'a> {
     source: &'a Source,
     library: &'a Library,
     missing: Missing,
     wanted: RefCell<Vec<PluginImport>>,
+    /// The files that were read.
+    files: RefCell<Vec<Utf8PathBuf>>,
     needs_manager: Cell<bool>,
 }
 
@@ -29,13 +31,19 @@ pub(super) enum Missing {
 
 impl<'a> Local<'a> {
     pub(super) fn new(source: &'a Source, library: &'a Library, missing: Missing) -> Self {
-        let (wanted, needs_manager) = (RefCell::default(), Cell::new(false));
-        Self { source, library, missing, wanted, needs_manager }
+        let (wanted, files, needs_manager) =
+            (RefCell::default(), RefCell::default(), Cell::new(false));
+        Self { source, library, missing, wanted, files, needs_manager }
     }
 
     /// The plugins that were asked for, each import once.
     pub(super) fn wanted(self) -> Vec<PluginImport> {
         self.wanted.into_inner()
+    }
+
+    /// The files that were read, from the blueprint's directory.
+    pub(super) fn files(self) -> Vec<Utf8PathBuf> {
+        self.files.into_inner()
     }
 
     /// Whether something was asked for that a manager alone can bring.
@@ -72,7 +80,10 @@ impl Resolver for Local<'_> {
     fn fetch(&self, location: &Location, dsl_version: &str) -> Result<Option<Fetched>, FetchError> {
         match location {
             Location::File(path) if self.has_file(path) => {
-                read(&self.source.directory.join(path)).map(Some)
+                let path = self.source.directory.join(path);
+                let text = read(&path)?;
+                self.files.borrow_mut().push(path);
+                Ok(Some(text))
             }
             Location::Plugin(import) => self.plugin(import, dsl_version).map(Some),
             Location::Url(_) => {

@@ -1,8 +1,10 @@
-//! Imports from the network: from where the manager's settings allow, small, soon, and kept.
+//! Imports from the network: from where the manager's settings allow, small, soon, and kept. And
+//! the archives of plugins, which are not kept here.
 
 use std::{
     collections::HashMap,
     fmt,
+    io::{self, Write},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -10,7 +12,7 @@ use std::{
 
 use http::{StatusCode, Uri, header::LOCATION, uri::Scheme};
 use ureq::{
-    Agent,
+    Agent, Body,
     tls::{RootCerts, TlsConfig},
 };
 use waggoner_blueprint::{FetchError, Fetched};
@@ -38,6 +40,15 @@ pub(crate) struct Urls {
     sites: Vec<Site>,
     agent: Agent,
     kept: Mutex<HashMap<Uri, Kept>>,
+}
+
+/// Why something did not come from the network: a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unfetched {
+    /// It is not allowed, or not to be had: another try would not help.
+    Refused(String),
+    /// The site is away, or has trouble.
+    Away(String),
 }
 
 /// What a site answered.
@@ -145,7 +156,30 @@ impl Urls {
         Ok(fetched)
     }
 
-    fn look(&self, mut address: Uri) -> Result<Option<String>, FetchError> {
+    fn look(&self, address: Uri) -> Result<Option<String>, FetchError> {
+        let Some(mut body) = self.get(address)? else { return Ok(None) };
+        let text = body.with_config().limit(LARGEST).read_to_vec().map_err(told)?;
+        let text = String::from_utf8(text);
+        text.map(Some).map_err(|_| FetchError("it is not text in UTF-8".to_owned()))
+    }
+
+    /// Writes what is at an address, of so many bytes at the most; says whether anything is there.
+    pub(crate) fn download(
+        &self,
+        address: &str,
+        most: u64,
+        to: &mut impl Write,
+    ) -> Result<bool, Unfetched> {
+        let address: Uri =
+            address.parse().map_err(|_| Unfetched::Refused("it is no address".to_owned()))?;
+        self.admit(&address)?;
+        let Some(mut body) = self.get(address)? else { return Ok(false) };
+        let mut reader = body.with_config().limit(most).reader();
+        io::copy(&mut reader, to).map_err(|error| told(error.into()))?;
+        Ok(true)
+    }
+
+    fn get(&self, mut address: Uri) -> Result<Option<Body>, Unfetched> {
         for _ in 0..=REDIRECTS {
             let answer = self.agent.get(&address).call().map_err(told)?;
             let status = answer.status();
@@ -158,18 +192,17 @@ impl Urls {
             if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
                 return Ok(None);
             }
-            if !status.is_success() {
-                return Err(FetchError(format!("the site answered {status}")));
-            }
-            let mut body = answer.into_body();
-            let text = body.with_config().limit(LARGEST).read_to_vec().map_err(told)?;
-            let text = String::from_utf8(text);
-            return text.map(Some).map_err(|_| FetchError("it is not text in UTF-8".to_owned()));
+            let why = format!("the site answered {status}");
+            return match status {
+                status if status.is_success() => Ok(Some(answer.into_body())),
+                status if status.is_client_error() => Err(Unfetched::Refused(why)),
+                _ => Err(Unfetched::Away(why)),
+            };
         }
-        Err(FetchError(format!("the site sent us on more than {REDIRECTS} times")))
+        Err(Unfetched::Refused(format!("the site sent us on more than {REDIRECTS} times")))
     }
 
-    fn admit(&self, address: &Uri) -> Result<(), FetchError> {
+    fn admit(&self, address: &Uri) -> Result<(), Unfetched> {
         if self.sites.iter().any(|site| site.holds(address)) {
             return Ok(());
         }
@@ -180,7 +213,7 @@ impl Urls {
                 format!("from {} only", sites.join(", "))
             }
         };
-        Err(FetchError(format!(
+        Err(Unfetched::Refused(format!(
             "this manager reads imports {allowed}, and `{address}` is not there: put the file \
              beside the blueprint, or start the manager with `--import-site`"
         )))
@@ -201,22 +234,34 @@ impl Kept {
 }
 
 /// Where a redirect leads: to another address, or to another path of the same site.
-fn follow(from: &Uri, to: &str) -> Result<Uri, FetchError> {
-    let to: Uri = to.parse().map_err(|_| FetchError("the site sent us nowhere".to_owned()))?;
+fn follow(from: &Uri, to: &str) -> Result<Uri, Unfetched> {
+    let nowhere = || Unfetched::Refused("the site sent us nowhere".to_owned());
+    let to: Uri = to.parse().map_err(|_| nowhere())?;
     if to.authority().is_some() {
         return Ok(to);
     }
     let mut parts = from.clone().into_parts();
     parts.path_and_query = to.into_parts().path_and_query;
-    Uri::from_parts(parts).map_err(|_| FetchError("the site sent us nowhere".to_owned()))
+    Uri::from_parts(parts).map_err(|_| nowhere())
 }
 
-fn told(error: ureq::Error) -> FetchError {
-    FetchError(match error {
-        ureq::Error::BodyExceedsLimit(most) => format!("it has more than {most} bytes"),
-        ureq::Error::Timeout(_) => format!("the site took more than {} s", PATIENCE.as_secs()),
-        error => error.to_string(),
-    })
+fn told(error: ureq::Error) -> Unfetched {
+    match error {
+        ureq::Error::BodyExceedsLimit(most) => {
+            Unfetched::Refused(format!("it has more than {most} bytes"))
+        }
+        ureq::Error::Timeout(_) => {
+            Unfetched::Away(format!("the site took more than {} s", PATIENCE.as_secs()))
+        }
+        error => Unfetched::Away(error.to_string()),
+    }
+}
+
+impl From<Unfetched> for FetchError {
+    fn from(unfetched: Unfetched) -> Self {
+        let (Unfetched::Refused(why) | Unfetched::Away(why)) = unfetched;
+        Self(why)
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc},
     task::spawn_blocking,
 };
 use tracing::{error, info, warn};
@@ -120,15 +120,14 @@ pub(crate) async fn sweep(home: &Home) {
 
 /// Does a thing to its end, also when whoever asked for it has gone meanwhile: what is stored half
 /// way would wait for the next start of the manager.
-async fn whole<T: Send + 'static>(
+fn whole<T: Send + 'static>(
     home: &Home,
     thing: impl Future<Output = Result<T, Refused>> + Send + 'static,
-) -> Result<T, Refused> {
-    let (done, end) = oneshot::channel();
-    home.tasks.spawn("whole", async move { drop(done.send(thing.await)) });
+) -> impl Future<Output = Result<T, Refused>> + Send {
+    let done = home.tasks.whole(thing);
     let stops =
-        || Refused::new(Reason::Unavailable, "the manager is about to end: ask the next one");
-    end.await.unwrap_or_else(|_| Err(stops()))
+        || Err(Refused::new(Reason::Unavailable, "the manager is about to end: ask the next one"));
+    async move { done.await.unwrap_or_else(stops) }
 }
 
 async fn go_on(home: &Arc<Home>, execution: &Execution) -> Result<(), Refused> {

@@ -5,7 +5,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use prost::Message as _;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -82,17 +82,6 @@ impl AgentApi {
         self.tasks.spawn("attempt", operation::run(self.house.clone(), attempt, start));
     }
 
-    /// Does a thing to its end, also when the link has ended meanwhile on which it was asked for.
-    async fn whole<T: Send + 'static>(
-        &self,
-        thing: impl Future<Output = Result<T, Refused>> + Send + 'static,
-    ) -> Result<T, Refused> {
-        let (done, end) = oneshot::channel();
-        self.tasks.spawn("whole", async move { drop(done.send(thing.await)) });
-        let stops = || Refused::new(Reason::Unavailable, "the agent is about to end: ask it again");
-        end.await.unwrap_or_else(|_| Err(stops()))
-    }
-
     /// Opens the conversation that the manager's first words ask for.
     async fn open(&self, first: pb::OperateRequest) -> Result<Conversation, Refused> {
         use pb::operate_request::Message;
@@ -103,13 +92,14 @@ impl AgentApi {
                 let start = Start::try_from(message)?;
                 let (id, epoch) = (start.id, start.epoch);
                 let api = self.clone();
-                let attempt = self
-                    .whole(async move {
-                        let begin = |attempt| api.run(attempt, start);
-                        api.house.attempts.open(id, epoch, bytes, begin).await
-                    })
-                    .await?;
-                (attempt, First::Start { epoch })
+                // Also when the link has ended meanwhile on which it was asked for.
+                let opened = self.tasks.whole(async move {
+                    let begin = |attempt| api.run(attempt, start);
+                    api.house.attempts.open(id, epoch, bytes, begin).await
+                });
+                let stops = "the agent is about to end: ask it again";
+                let stops = || Err(Refused::new(Reason::Unavailable, stops));
+                (opened.await.unwrap_or_else(stops)?, First::Start { epoch })
             }
             Message::Resume(resume) => {
                 let id = resume.attempt_id.parse().at("resume.attempt_id")?;

@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio::time;
+use tokio::{sync::oneshot, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, error_span, warn};
 
@@ -52,6 +52,18 @@ impl Tasks {
             }
         };
         self.tracker.spawn(task.instrument(error_span!("task", name)));
+    }
+
+    /// Does a thing to its end, from now on, also when whoever waits for it has gone meanwhile.
+    /// Returns nothing where it was aborted or panicked.
+    pub fn whole<T, F>(&self, thing: F) -> impl Future<Output = Option<T>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (done, end) = oneshot::channel();
+        self.spawn("whole", async move { drop(done.send(thing.await)) });
+        async move { end.await.ok() }
     }
 
     /// Returns how many tasks have not ended yet.

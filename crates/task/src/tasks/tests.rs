@@ -1,7 +1,5 @@
 use std::{future, io};
 
-use tokio::sync::oneshot;
-
 use super::*;
 use crate::captured::Log;
 
@@ -45,6 +43,30 @@ async fn dropping_the_set_drops_its_tasks() {
     });
     drop(tasks);
     alive_rx.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_thing_is_done_whole_though_nobody_waits_for_it_any_more() {
+    let tasks = Tasks::default();
+    assert_eq!(tasks.whole(async { 7 }).await, Some(7));
+
+    let (go, gone) = oneshot::channel::<()>();
+    let (done, is_done) = oneshot::channel();
+    let mut whole = Box::pin(tasks.whole(async move {
+        gone.await.unwrap();
+        done.send("done").unwrap();
+    }));
+    assert_eq!(futures_util::poll!(&mut whole), std::task::Poll::Pending);
+    drop(whole);
+    go.send(()).unwrap();
+    assert_eq!(is_done.await, Ok("done"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thing_that_is_aborted_comes_to_nothing() {
+    let tasks = Tasks::default();
+    let (never, ended) = tokio::join!(tasks.whole(future::pending::<()>()), tasks.stop(GRACE));
+    assert_eq!((never, ended.unwrap_err().count), (None, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,12 +29,15 @@ use crate::{doors::pages, home::Home};
 
 pub(crate) use refusals::{not_taken, refused};
 
+use health::Health;
+
 mod blueprints;
 mod deployments;
 mod enrolment;
 mod events;
 mod executions;
 mod fleet;
+mod health;
 mod looks;
 mod node_instances;
 mod plugins;
@@ -75,11 +78,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let api = Api { home: Arc::clone(home), stop: stop.clone() };
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    for service in SERVICES {
-        health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
-    }
+    let (health, health_service) = Health::new(&SERVICES).await;
     let reflection = || {
         let descriptors = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(waggoner_proto::DESCRIPTORS)
@@ -107,8 +106,11 @@ pub(crate) async fn serve(
         .add_service(limited!(SecretServiceServer, api))
         .add_service(limited!(TenantServiceServer, api))
         .add_service(limited!(TokenServiceServer, api))
-        .serve_with_incoming_shutdown(connections, stop.cancelled())
-        .await;
+        .serve_with_incoming_shutdown(connections, health.leave(&stop));
+    let served = tokio::select! {
+        served = served => served,
+        () = health.let_go(&stop) => return,
+    };
     if let Err(error) = served {
         warn!(error = %Chain(&error), "the API ended badly");
     }

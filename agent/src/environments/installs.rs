@@ -66,6 +66,11 @@ impl Installs {
         self.set(wagon, None);
     }
 
+    /// Says whether a plugin is being installed.
+    pub(crate) fn is_installing(&self, wagon: Digest) -> bool {
+        self.states().get(&wagon) == Some(&State::Installing)
+    }
+
     /// Follows the changes.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -153,6 +158,7 @@ mod tests {
         installs.begin(&plugin()).settle(State::Failed("no room".to_owned()));
         assert_eq!(told(&installs), [(pb::PluginState::Error, "no room".to_owned())]);
         let again = installs.begin(&plugin());
+        assert!(installs.is_installing(plugin().artifact));
         assert_eq!(told(&installs), [(pb::PluginState::Installing, String::new())]);
         drop(again);
         assert_eq!(told(&installs), [(pb::PluginState::Error, "no room".to_owned())]);

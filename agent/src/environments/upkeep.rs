@@ -19,9 +19,13 @@ pub(crate) async fn keep(house: &House, unused_for: Duration) -> Infallible {
     rounds(environments, artifacts, installs, unused_for).await
 }
 
-/// Removes a plugin that no operation uses now, with its wagon. Says whether it is gone.
+/// Removes a plugin that no operation uses now, with its wagon. Says whether it is gone: one that
+/// is being installed stays.
 pub(crate) async fn remove(house: &House, wagon: Digest) -> std::io::Result<bool> {
     let House { environments, artifacts, installs, .. } = house;
+    if installs.is_installing(wagon) {
+        return Ok(false);
+    }
     let removed = environments.collect(Unwanted::OfWagon(wagon), Timestamp::now()).await?;
     if environments.list()?.iter().any(|installed| installed.wagon == wagon) {
         return Ok(false);

@@ -102,13 +102,13 @@ def _exchange(path, body, headers):
     deadline = None
     pause = 0.02
     while True:
-        connection, fresh = _connection()
+        connection, fresh = _take_connection()
         try:
             connection.request('POST', path, body, headers)
             response = connection.getresponse()
-            return response.status, response.read()
+            answer = response.status, response.read()
         except _AWAY:
-            _forget()
+            connection.close()
             if not fresh:
                 # The agent closed a connection that was idle: once more on a new one.
                 continue
@@ -119,18 +119,20 @@ def _exchange(path, body, headers):
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
         except BaseException:
-            _forget()
+            connection.close()
             raise
+        else:
+            _local.connection, _local.pid = connection, os.getpid()
+            return answer
 
 
-def _connection():
-    """The connection of this thread, and whether it is new. A forked child opens its own."""
-    connection = getattr(_local, 'connection', None)
+def _take_connection():
+    """The connection of this thread, and whether it is new. A forked child opens its own, and so
+    does a signal handler that calls in the middle of a call."""
+    connection, _local.connection = getattr(_local, 'connection', None), None
     if connection is not None and _local.pid == os.getpid():
         return connection, False
-    _local.connection = _Connection(_path())
-    _local.pid = os.getpid()
-    return _local.connection, True
+    return _Connection(_path()), True
 
 
 def _path():
@@ -139,9 +141,3 @@ def _path():
         raise RuntimeError(
             'WAGGONER_SOCKET is not set: operations are started by a Waggoner agent')
     return path
-
-
-def _forget():
-    connection, _local.connection = getattr(_local, 'connection', None), None
-    if connection is not None:
-        connection.close()

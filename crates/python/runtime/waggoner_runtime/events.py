@@ -3,8 +3,12 @@
 What is added while nothing is on its way is said at once, without waiting for an answer: a process
 that is killed right after has said it. A thread hears the answer; what is added meanwhile makes the
 next batch. Whoever needs the order kept, as an update of runtime properties does, calls `flush` first.
+
+A plugin's signal handler runs in the main thread, in the middle of anything, and may add and flush
+as well. Where there is one, the main thread therefore never sends: it would wait for itself.
 """
 
+import _signal
 import atexit
 import collections
 import datetime
@@ -32,7 +36,9 @@ class _Events:
         self.sending = threading.Lock()
         # The lock is held for the thread, which is to hear an answer.
         self.handed = False
-        self.wake = threading.Event()
+        # Open once the thread is to look; not an event, which a handler that sets it could find
+        # half set.
+        self.idle = _closed_lock()
         self.line = agent.Line()
         self.said = 0
         self.thread = None
@@ -44,11 +50,11 @@ class _Events:
         if len(self.queue) > WAITING or not self.thread.is_alive():
             self.flush()
             return
-        if self.sending.acquire(False):
+        if not self.sending.locked() and not _is_handled() and self.sending.acquire(False):
             self.handed = self.say()
             if not self.handed:
                 self.sending.release()
-        self.wake.set()
+        self.wake()
 
     def start(self):
         self.thread = threading.Thread(target=self.run, name='waggoner-events')
@@ -60,8 +66,7 @@ class _Events:
 
     def run(self):
         while True:
-            self.wake.wait()
-            self.wake.clear()
+            self.idle.acquire()
             handed, self.handed = self.handed, False
             if not handed and not self.sending.acquire(False):
                 # Whoever holds it sends what there is, or wakes this.
@@ -73,7 +78,19 @@ class _Events:
             finally:
                 self.release()
 
+    def wake(self):
+        try:
+            self.idle.release()
+        except RuntimeError:
+            pass  # It is about to look.
+
     def flush(self):
+        if self.thread is not None and self.thread.is_alive() and _is_handled():
+            heard = _closed_lock()
+            self.queue.append(heard)
+            self.wake()
+            heard.acquire()
+            return
         self.sending.acquire()
         try:
             self.drain()
@@ -88,7 +105,7 @@ class _Events:
         self.sending.release()
         if self.queue:
             # Added by somebody who found the lock held.
-            self.wake.set()
+            self.wake()
 
     def say(self):
         """Sends a batch, if there is one, and says whether an answer is to be heard."""
@@ -115,10 +132,31 @@ class _Events:
         batch = []
         characters = 0
         while self.queue and len(batch) < BATCH and characters < BATCH_CHARACTERS:
+            if not isinstance(self.queue[0], dict):
+                if batch:
+                    break
+                # All before it is heard: whoever waits for that goes on.
+                self.queue.popleft().release()
+                continue
             event = self.queue.popleft()
             characters += len(event['message'])
             batch.append(event)
         return batch
+
+
+def _closed_lock():
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+def _is_handled():
+    """Says whether a signal may run a handler of the plugin in this thread, right now."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    # From the module below, as what `signal` makes of each takes a hundred times longer.
+    handlers = map(_signal.getsignal, range(1, _signal.NSIG))
+    return any(callable(it) and it is not _signal.default_int_handler for it in handlers)
 
 
 _events = _Events()

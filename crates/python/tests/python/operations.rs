@@ -309,6 +309,26 @@ async fn many_lines_travel_in_few_calls_and_in_order() {
     }
 }
 
+/// The handler runs in the middle of what the main thread says and asks.
+#[tokio::test]
+async fn a_signal_handler_logs_and_updates_like_everybody() {
+    for mut site in Site::each_way().await {
+        let rung = site.run("web_plugin.ring", &json!({"times": 50})).await.result;
+        assert_eq!(rung, Ok(json!(50)));
+        assert_eq!(site.stub.runtime_properties("web_1")["rung"], 50);
+        let known = site.stub.known.lock().unwrap();
+        let (mut rings, mut updates) = (0, 0);
+        for (method, message) in &known.calls {
+            for event in message["events"].as_array().into_iter().flatten() {
+                rings += usize::from(event["message"].as_str().unwrap().starts_with("ring"));
+            }
+            updates += usize::from(method == "UpdateNodeInstance");
+            assert!(updates <= rings, "what was logged before an update is there before it");
+        }
+        assert_eq!(rings, 50);
+    }
+}
+
 #[tokio::test]
 async fn odd_lines_arrive_too() {
     for mut site in Site::each_way().await {

@@ -140,6 +140,27 @@ def crash(ctx, **_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def ring(ctx, times, **_):
+    import signal
+
+    rung = []
+
+    def handler(*_):
+        ctx.logger.info('ring %d', len(rung))
+        rung.append(True)
+        ctx.instance.runtime_properties['rung'] = len(rung)
+        ctx.instance.update()
+        if len(rung) < times:
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    while len(rung) < times:
+        ctx.logger.info('between')
+        ctx.get_resource('files/a.txt')
+    return len(rung)
+
+
 def relationship(ctx, **_):
     current.source.instance.runtime_properties['to'] = ctx.target.instance.id
     ctx.target.instance.runtime_properties['from'] = ctx.source.node.properties['port']

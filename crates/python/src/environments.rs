@@ -125,8 +125,7 @@ impl Environments {
     /// Whoever asks for the same one meanwhile, here or in another process, waits for this build.
     /// Cancel safe: who waits goes on building.
     pub async fn ensure(&self, spec: &EnvironmentSpec) -> Result<Environment, EnvironmentError> {
-        let making = self.making(spec);
-        let lease = making.lease();
+        let (making, lease) = self.lease(spec);
         let mut waited = true;
         let ready = making.ready.get_or_try_init(|| {
             waited = false;
@@ -140,13 +139,12 @@ impl Environments {
 
     /// Follows how far the environment for a wagon is, for as long as it is made; nothing before.
     pub fn progress(&self, spec: &EnvironmentSpec) -> watch::Receiver<Option<Progress>> {
-        self.making(spec).progress.subscribe()
+        self.lease(spec).0.progress.subscribe()
     }
 
     /// Returns the environment for a wagon, if it is ready.
     pub async fn find(&self, spec: &EnvironmentSpec) -> Option<Environment> {
-        let making = self.making(spec);
-        let lease = making.lease();
+        let (making, lease) = self.lease(spec);
         let found =
             making.ready.get_or_try_init(async || self.installed(spec).ok().flatten().ok_or(()));
         found.await.ok().map(|found| Environment { reused: true, lease, ..found.clone() })
@@ -184,9 +182,12 @@ impl Environments {
             })
     }
 
-    fn making(&self, spec: &EnvironmentSpec) -> Arc<Making> {
+    /// What all share who want an environment, and a lease: one step, so that between the two
+    /// nobody removes it.
+    fn lease(&self, spec: &EnvironmentSpec) -> (Arc<Making>, Lease) {
         let mut makings = self.inner.makings.lock().expect("nobody panics while holding it");
-        Arc::clone(makings.entry(spec.key()).or_insert_with(|| Arc::new(Making::new())))
+        let making = makings.entry(spec.key()).or_insert_with(|| Arc::new(Making::new()));
+        (Arc::clone(making), making.lease())
     }
 
     fn installed(&self, spec: &EnvironmentSpec) -> io::Result<Option<Environment>> {

@@ -197,7 +197,14 @@ impl Attempt {
     /// Appends a record, once for each key. Where there is no room for it, a later one says so.
     pub(crate) async fn append(&self, body: Body, key: Key) {
         self.tell_loss(false).await;
-        let appended = self.journal.append(self.id, &record(body), Kept::Log, key).await;
+        let bytes = record(body);
+        let mut appended = self.journal.append(self.id, &bytes, Kept::Log, key).await;
+        // A supervisor that was started anew may hear of it before it hears of the attempt.
+        if let Err(Refused { refusal: Refusal::Unknown, .. }) = appended
+            && self.is_open().await.is_ok()
+        {
+            appended = self.journal.append(self.id, &bytes, Kept::Log, key).await;
+        }
         match appended {
             Ok(Written { sequence, .. }) => self.grow(sequence, false),
             Err(Refused { refusal: Refusal::Ended, .. }) => {
@@ -224,6 +231,8 @@ impl Attempt {
             return;
         }
         self.tell_loss(true).await;
+        // Else a supervisor that was started anew could hear of the end first.
+        drop(self.is_open().await);
         match self.journal.end(self.id, &record(Body::Outcome(outcome))).await {
             Ok(Written { sequence, .. }) => self.grow(sequence, true),
             Err(refused) => warn!(attempt = %self.id, %refused, "the outcome is not kept"),

@@ -156,7 +156,10 @@ fn not_started(refused: &Refused, attempt: &Attempt) -> Outcome {
             let order = attempt.order().map(|order| order.reason);
             failed(cancelled(order.as_deref().unwrap_or_default()))
         }
-        Refusal::NotStarted => failed(OperationError::non_recoverable(&refused.message)),
+        // It is not run again to find out.
+        Refusal::NotStarted | Refusal::Spent => {
+            failed(OperationError::non_recoverable(&refused.message))
+        }
         _ => failed(OperationError::recoverable(&refused.message)),
     }
 }

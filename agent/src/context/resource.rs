@@ -2,7 +2,7 @@
 
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err::tokio as fs;
 use serde_json::{Map, Value};
 use tokio::{io::AsyncWriteExt as _, task::spawn_blocking};
@@ -161,17 +161,25 @@ impl HostApi {
         Ok(Value::String(local.into_string()))
     }
 
-    /// Answers `ctx download-directory`: the path of the directory's copy.
+    /// Answers `ctx download-directory`: the path of the directory's copy. Where no target is given,
+    /// the first part of the directory's own path stands for it, and the rest lies below.
     pub(super) async fn download_directory(
         &self,
         path: String,
         target: Option<String>,
     ) -> Result<Value, Refusal> {
-        let target = match target {
-            Some(target) => Utf8PathBuf::from(target),
-            None => self.new_folder().await.map_err(|error| os_error(&error))?,
+        let (target, into) = if let Some(target) = target {
+            (Utf8PathBuf::from(&target), Utf8PathBuf::from(target))
+        } else {
+            let below = path.trim_matches('/').split_once('/').map_or("", |(_, below)| below);
+            let mut names = Utf8Path::new(below).components();
+            if names.any(|name| !matches!(name, Utf8Component::Normal(_))) {
+                return Err(refused("ValueError", format!("`{path}` is no plain path")));
+            }
+            let folder = self.new_folder().await.map_err(|error| os_error(&error))?;
+            (folder.clone(), folder.join(below))
         };
-        let fetched = self.fetch(&path, true, &target).await;
+        let fetched = self.fetch(&path, true, &into).await;
         fetched.map_err(|error| http_error(&path, &error))?;
         Ok(Value::String(target.into_string()))
     }

@@ -138,10 +138,12 @@ async fn a_directory_comes_with_all_below_it_and_nothing_beside_it() {
     let archive = archive.into_inner().unwrap();
     let site = Site::new().await;
     let mut client = site.link().await;
-    let start =
-        script("cd $(ctx download-directory www) && cat a.txt sub/b.txt && ls -A ..", &json!({}));
+    let start = script(
+        "cd $(ctx download-directory in/www)/www && cat a.txt sub/b.txt && ls -A ../..",
+        &json!({}),
+    );
     let story = Talk::start(&mut client, start).await.unwrap().finish(|ask| match ask {
-        Ask::Resource(resource) if resource.directory && resource.path == "www" => {
+        Ask::Resource(resource) if resource.directory && resource.path == "in/www" => {
             let data = archive.clone();
             answer::Outcome::Chunk(pb::FileChunk { data, last: true, directory: true })
         }

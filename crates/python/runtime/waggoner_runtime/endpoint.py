@@ -110,6 +110,8 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
             below = os.path.relpath(directory, root)
             files.extend(os.path.normpath(os.path.join(below, name)) for name in names)
         files.sort()
+        if not files:
+            raise self._missing(resource_path, directory=True)
         paths = [os.path.join(resource_path, name) for name in files]
         logger.debug('>> Collected %s', paths)
         if preview_only:
@@ -131,10 +133,13 @@ class AgentEndpoint(endpoint.ManagerEndpoint):
         except agent.AgentError as error:
             if _status(error) != 404:
                 raise HttpException(path, _status(error), error.message)
-            what = 'No valid resource directory listing at found' if directory else 'Resource not found'
-            tried = self._tried(path) + ([] if directory else [path])
-            raise HttpException(','.join(tried), 404, '{0}: {1}'.format(what, path))
+            raise self._missing(path, directory)
         return answer['localPath']
+
+    def _missing(self, path, directory):
+        what = 'No valid resource directory listing at found' if directory else 'Resource not found'
+        tried = self._tried(path) + ([] if directory else [path])
+        return HttpException(','.join(tried), 404, '{0}: {1}'.format(what, path))
 
     def _tried(self, path):
         """Where the stock package looks for a resource, in its own words."""

@@ -7,7 +7,6 @@ use fs_err as fs;
 use tokio::{sync::mpsc, task::spawn_blocking};
 use waggoner_link::settings::MAX_CHUNK;
 use waggoner_proto::agent::v1::{AskResource, FileChunk, Refusal};
-use waggoner_wagon::pack_tree;
 
 use super::world::{refused, unfound};
 
@@ -56,7 +55,11 @@ fn send(
 ) -> io::Result<()> {
     let mut file: Box<dyn Read> = if directory {
         let mut packed = camino_tempfile::tempfile()?;
-        pack_tree(path, "", &mut packed).map_err(io::Error::other)?;
+        let mut archive = tar::Builder::new(&mut packed);
+        archive.follow_symlinks(false);
+        archive.append_dir_all("", path)?;
+        archive.finish()?;
+        drop(archive);
         packed.rewind()?;
         Box::new(packed)
     } else {
@@ -83,7 +86,10 @@ mod tests {
     use super::*;
 
     async fn text(resources: &Utf8Path, path: &str) -> Result<Vec<u8>, Refusal> {
-        let ask = AskResource { path: path.to_owned(), directory: false };
+        whole(resources, AskResource { path: path.to_owned(), directory: false }).await
+    }
+
+    async fn whole(resources: &Utf8Path, ask: AskResource) -> Result<Vec<u8>, Refusal> {
         let mut pieces = read(Some(resources), &ask);
         let mut whole = Vec::new();
         while let Some(piece) = pieces.recv().await {
@@ -94,6 +100,18 @@ mod tests {
             }
         }
         panic!("there is no last piece")
+    }
+
+    #[tokio::test]
+    async fn a_directory_comes_as_an_archive_of_what_is_below_it() {
+        let directory = camino_tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("resources/www/sub")).unwrap();
+        fs::write(directory.path().join("resources/www/sub/file"), "text").unwrap();
+        let ask = AskResource { path: "www".to_owned(), directory: true };
+        let archive = whole(&directory.path().join("resources"), ask).await.unwrap();
+        let unpacked = directory.path().join("unpacked");
+        tar::Archive::new(archive.as_slice()).unpack(&unpacked).unwrap();
+        assert_eq!(fs::read_to_string(unpacked.join("sub/file")).unwrap(), "text");
     }
 
     #[tokio::test]

@@ -30,9 +30,9 @@ impl Answers {
                 return send_text(&text, question_id, down).await;
             }
             Found::File(path) => tokio::fs::File::open(path).await.map_err(io)?,
-            Found::Directory(path) if directory => packed(path).await.map_err(io)?,
-            Found::Directory(path) => {
-                let index = spawn_blocking(move || files::index(&path)).await;
+            Found::Directory(paths) if directory => packed(paths).await.map_err(io)?,
+            Found::Directory(paths) => {
+                let index = spawn_blocking(move || files::index(&paths[0])).await;
                 let index = index.map_err(io::Error::other).flatten().map_err(io)?;
                 return send_text(index.to_string().as_bytes(), question_id, down).await;
             }
@@ -75,13 +75,16 @@ async fn send_text(
     Ok(FileChunk { data: Vec::new(), last: true, directory: false })
 }
 
-/// A directory as an archive that is nowhere else.
-async fn packed(directory: Utf8PathBuf) -> io::Result<tokio::fs::File> {
+/// Directories that lie over each other, the uppermost first, as an archive that is nowhere else:
+/// who unpacks it replaces what is under another by what is over it.
+async fn packed(directories: Vec<Utf8PathBuf>) -> io::Result<tokio::fs::File> {
     let packed = spawn_blocking(move || {
         let mut file = camino_tempfile::tempfile()?;
         let mut archive = tar::Builder::new(&mut file);
         archive.follow_symlinks(false);
-        archive.append_dir_all("", &directory)?;
+        for directory in directories.iter().rev() {
+            archive.append_dir_all("", directory)?;
+        }
         archive.finish()?;
         drop(archive);
         io::Seek::rewind(&mut file)?;

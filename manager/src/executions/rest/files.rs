@@ -9,6 +9,8 @@
 //!                                        that folder
 //!  NAMESPACE--…                         as above, with the blueprint that was imported under it
 //! ```
+//!
+//! A directory is what the deployment has of it over what the blueprint has (`cloudify/manager.py`).
 
 use std::{collections::HashSet, io, iter};
 
@@ -46,7 +48,8 @@ const MOST_FILES: usize = 10_000;
 #[derive(Debug)]
 pub(crate) enum Found {
     File(Utf8PathBuf),
-    Directory(Utf8PathBuf),
+    /// One directory, or two of which the first lies over the second.
+    Directory(Vec<Utf8PathBuf>),
     /// A file that is none on this disk.
     Text(Vec<u8>),
 }
@@ -97,7 +100,8 @@ pub(crate) async fn find(
         };
     }
     let own = deployment(answers, scene.deployment.as_str()).await?;
-    let mut folders = vec![folder(&answers.home, &own)];
+    let own = folder(&answers.home, &own);
+    let mut folders = Vec::new();
     let path = path.trim_start_matches('/');
     let wanted = if let Some((blueprint, wanted)) = imported(answers, path).await? {
         folders.extend(blueprints::folders(&answers.home, &blueprint).await?);
@@ -108,12 +112,18 @@ pub(crate) async fn find(
         }
         path
     };
-    folders.push(answers.home.data_dir.join("resources"));
-    let found = folders.iter().find_map(|folder| {
+    let has = |folder: &Utf8PathBuf| {
         let found = within(std::slice::from_ref(folder), wanted)?;
         (directory == matches!(found, Found::Directory(_))).then_some(found)
+    };
+    let found = has(&own).map(|found| match (found, folders.iter().find_map(has)) {
+        (Found::Directory(over), Some(Found::Directory(under))) => {
+            Found::Directory([over, under].concat())
+        }
+        (found, _) => found,
     });
-    found.ok_or_else(missing)
+    folders.push(answers.home.data_dir.join("resources"));
+    found.or_else(|| folders.iter().find_map(has)).ok_or_else(missing)
 }
 
 /// Changes the files of a deployment (`PUT`, `DELETE`).
@@ -264,7 +274,7 @@ fn within(folders: &[Utf8PathBuf], path: &str) -> Option<Found> {
         if path.is_file() {
             Some(Found::File(path))
         } else {
-            path.is_dir().then_some(Found::Directory(path))
+            path.is_dir().then(|| Found::Directory(vec![path]))
         }
     })
 }

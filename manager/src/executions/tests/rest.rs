@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use self::world::{BLUEPRINT, World, archive, file, get, send, send_bytes};
+use self::world::{BLUEPRINT, World, archive, directory, file, get, send, send_bytes};
 use crate::executions::answers::Reach;
 
 mod again;
@@ -292,13 +292,23 @@ async fn a_deployment_has_files_of_its_own_beside_those_of_its_blueprint() {
     let kind = "multipart/form-data; boundary=x";
     assert_eq!(send_bytes(&host, "PUT", &path, kind, form).await.0, 200);
     assert_eq!(file(&host, "scripts/start.sh").await.as_deref(), Ok("echo own"));
+    let own = send_bytes(&host, "PUT", &format!("{folder}/dir/b/own.sh"), "", b"own").await;
+    assert_eq!(own.0, 200);
+    // What the deployment has lies over what the blueprint has.
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let scripts = [pair("start.sh", "echo own"), pair("stop.sh", "echo stop\n")];
+    assert_eq!(directory(&host, "scripts").await.as_deref(), Ok(scripts.as_slice()));
+    let dir = [pair("a.json", "{\"a\":   1}"), pair("b/own.sh", "own")];
+    assert_eq!(directory(&host, "dir/").await.as_deref(), Ok(dir.as_slice()));
+    assert_eq!(directory(&host, "none").await, Err(404));
+    assert_eq!(directory(&host, "dir/a.json").await, Err(404));
     let packed = archive(&[("b.txt", "b")]);
     let path = format!("{folder}/?extract=yes");
     assert_eq!(send_bytes(&host, "PUT", &path, "application/json", &packed).await.0, 200);
     let index: Value = serde_json::from_str(&file(&host, &format!("{folder}/")).await.unwrap())
         .expect("an index is JSON");
     let names: Vec<&String> = index.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["dir/a.json", "scripts/start.sh", "top/b.txt"]);
+    assert_eq!(names, ["dir/a.json", "dir/b/own.sh", "scripts/start.sh", "top/b.txt"]);
     let time = index["dir/a.json"].as_str().unwrap();
     assert!(time.ends_with("+00:00") && time.len() == 32, "{time}");
 

@@ -68,7 +68,13 @@ impl World {
         world.secret("key", "value").await;
         let text = Blueprint { text: BLUEPRINT, location: "blueprint.yaml" };
         let plan = parse(text, &NoImports, &Options::default()).unwrap().0;
-        world.blueprint("b", plan, &[("scripts/start.sh", "echo start\n")]).await;
+        world
+            .blueprint(
+                "b",
+                plan,
+                &[("scripts/start.sh", "echo start\n"), ("scripts/stop.sh", "echo stop\n")],
+            )
+            .await;
         world.deployment("web", "b", json!({})).await;
         world.deployment("other", "b", json!({ "port": 81 })).await;
         world
@@ -208,6 +214,22 @@ pub(super) async fn file(answers: &Answers, path: &str) -> Result<String, u32> {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Asks for a directory, and returns its files as who unpacks it finds them.
+pub(super) async fn directory(answers: &Answers, path: &str) -> Result<Vec<(String, String)>, u32> {
+    let ask_for = AskResource { path: path.to_owned(), directory: true };
+    let Outcome::Chunk(FileChunk { data, last: true, directory: true }) =
+        ask(answers, Ask::Resource(ask_for)).await?
+    else {
+        panic!("{path}: not a directory in one piece")
+    };
+    let folder = camino_tempfile::tempdir().unwrap();
+    tar::Archive::new(data.as_slice()).unpack(folder.path()).unwrap();
+    let index = crate::executions::rest::files::index(folder.path()).unwrap();
+    let names = index.as_object().unwrap().keys();
+    let read = |name: &String| fs::read_to_string(folder.path().join(name)).unwrap();
+    Ok(names.map(|name| (name.clone(), read(name))).collect())
 }
 
 async fn ask(answers: &Answers, ask: Ask) -> Result<Outcome, u32> {

@@ -46,7 +46,7 @@ pub(crate) async fn prepare(
     operation: OperationId,
 ) -> Result<Ready, OperationError> {
     let plugin = stage.plugin(&dispatch.node, &dispatch.operation.plugin);
-    let link = link(home, stage, dispatch).await?;
+    let (link, host) = link(home, stage, dispatch).await?;
     let mut inputs = inputs(home, stage, dispatch, answers).await?;
     let policy = Policy::take(&mut inputs)?;
     let (implementation, wagons) =
@@ -54,7 +54,7 @@ pub(crate) async fn prepare(
     artifacts::bring(&link, home.store.artifacts(), &wagons)
         .await
         .map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
-    let env = execution_env(home, stage, dispatch).await?;
+    let env = execution_env(home, stage, host.as_ref());
     let context = context(&stage.scene, dispatch, operation, &plugin, &link.key.name, &env);
     let (nodes, instances) = seen(dispatch, answers).await?;
     let timeout = dispatch.operation.timeout.map(|seconds| {
@@ -90,29 +90,21 @@ pub(crate) fn is_central(dispatch: &Dispatch) -> bool {
     }
 }
 
-/// Returns the variables that the operation's process gets: the manager's for central ones
-/// (`bootstrap_context.cloudify_agent.env` of Cloudify), the host node's own for others.
-async fn execution_env(
-    home: &Home,
-    stage: &Stage,
-    dispatch: &Dispatch,
-) -> Result<Map<String, Value>, OperationError> {
-    if is_central(dispatch) {
+/// Returns the variables that the operation's process gets: the host node's own, or the manager's
+/// for central ones (`bootstrap_context.cloudify_agent.env` of Cloudify).
+fn execution_env(home: &Home, stage: &Stage, host: Option<&NodeInstance>) -> Map<String, Value> {
+    let Some(host) = host else {
         let env = home.execution_env.iter();
-        return Ok(env.map(|(name, value)| (name.clone(), value.as_str().into())).collect());
-    }
-    let Some(host) = &dispatch.host else { return Ok(Map::new()) };
-    let instance = home.store.node_instance(stage.scene.tenant.clone(), host.clone()).await;
-    let instance =
-        instance.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
-    let node = stage.node(&instance.node_id);
+        return env.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    };
+    let node = stage.node(&host.node_id);
     let env = node.and_then(|node| node.properties.get("agent_config")?.get("env")?.as_object());
     let text = |value: &Value| match value {
         Value::String(text) => Value::String(text.clone()),
         other => Value::String(other.to_string()),
     };
     let env = env.into_iter().flatten();
-    Ok(env.map(|(name, value)| (name.clone(), text(value))).collect())
+    env.map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
 /// Waits until an agent that may run the operation takes new ones.
@@ -135,28 +127,28 @@ pub(crate) async fn undrained(
     Ok(())
 }
 
-/// Finds the agent that runs the operation, and its link.
+/// Finds the agent that runs the operation: its link, and its host unless it is a central one.
 async fn link(
     home: &Home,
     stage: &Stage,
     dispatch: &Dispatch,
-) -> Result<Arc<Link>, OperationError> {
+) -> Result<(Arc<Link>, Option<NodeInstance>), OperationError> {
     let tenant = &stage.scene.tenant;
     undrained(home, stage, dispatch).await?;
     if is_central(dispatch) {
         let link = home.fleet.wait_for(|fleet| fleet.central(tenant), PATIENCE).await;
-        return link.ok_or_else(|| {
+        return link.map(|link| (link, None)).ok_or_else(|| {
             OperationError::recoverable(format!(
                 "no central agent of tenant `{tenant}` has a link: start one with a token of \
                  `wag agents token create --role central`"
             ))
         });
     }
-    let name = host_agent(home, stage, dispatch.host.as_deref(), &dispatch.node).await?;
-    let key = AgentKey { tenant: tenant.clone(), name };
+    let host = host(home, stage, dispatch.host.as_deref(), &dispatch.node).await?;
+    let key = AgentKey { tenant: tenant.clone(), name: agent_of(stage, &host)? };
     let link = home.fleet.wait_for(|fleet| fleet.link(&key), PATIENCE).await;
     // In Cloudify's words (`cloudify/workflows/amqp_dispatcher.py`), with what to do.
-    link.ok_or_else(|| {
+    link.map(|link| (link, Some(host))).ok_or_else(|| {
         OperationError::recoverable(format!(
             "Timed out waiting for agent: {}. Start it, or give it a link: see `wag agents list`",
             key.name
@@ -172,6 +164,15 @@ pub(crate) async fn host_agent(
     host: Option<&str>,
     node: &str,
 ) -> Result<AgentName, OperationError> {
+    agent_of(stage, &self::host(home, stage, host, node).await?)
+}
+
+async fn host(
+    home: &Home,
+    stage: &Stage,
+    host: Option<&str>,
+    node: &str,
+) -> Result<NodeInstance, OperationError> {
     let host = host.ok_or_else(|| {
         OperationError::non_recoverable(format!(
             "node `{node}` is not contained in a host, so it has no host agent: give the operation \
@@ -179,12 +180,13 @@ pub(crate) async fn host_agent(
         ))
     })?;
     let instance = home.store.node_instance(stage.scene.tenant.clone(), host.to_owned()).await;
-    let instance =
-        instance.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))?;
+    instance.map_err(|error| OperationError::recoverable(Chain(&error).to_string()))
+}
+
+fn agent_of(stage: &Stage, host: &NodeInstance) -> Result<AgentName, OperationError> {
     let nothing = Value::Null;
-    let properties =
-        stage.node_json(&instance.node_id).map_or(&nothing, |node| &node["properties"]);
-    let name = named_agent(&instance, properties);
+    let properties = stage.node_json(&host.node_id).map_or(&nothing, |node| &node["properties"]);
+    let name = named_agent(host, properties);
     name.parse().map_err(|why| OperationError::non_recoverable(format!("{why}")))
 }
 

@@ -22,6 +22,7 @@ mod follow;
 mod honest;
 mod imports;
 mod installs;
+mod interrupted;
 mod kill;
 mod links;
 mod rest;

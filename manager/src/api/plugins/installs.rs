@@ -69,7 +69,7 @@ impl Api {
                              when that has ended",
                             plugin.package_name, plugin.package_version, key.name
                         );
-                        return Err(Refused::new(Reason::Unavailable, why));
+                        return Err(Refused::new(Reason::PluginInUse, why));
                     }
                     Some(link) => installs::remove(&self.home, &link, plugin).await,
                     None if installation.state == InstallState::PendingInstall => {

@@ -6,6 +6,7 @@ use self::world::{BLUEPRINT, World, archive, directory, file, get, send, send_by
 use crate::executions::answers::Reach;
 
 mod again;
+mod bounds;
 mod replay;
 mod world;
 

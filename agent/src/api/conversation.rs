@@ -10,7 +10,7 @@ use tokio::{
     time::sleep,
 };
 use tonic::{Status, Streaming};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use waggoner_attempt::agent::{First, Input, Next, Output, Piece, Refusal, Say, Talk, window};
 use waggoner_journal::{ReadError, Stored};
 use waggoner_proto::agent::v1::{
@@ -24,6 +24,10 @@ use crate::{
     attempt::{Attempt, Cancel},
     house::House,
 };
+
+mod lost;
+
+use lost::Lost;
 
 /// Where the agent's side of a conversation goes.
 pub(crate) type Voice = mpsc::Sender<Result<OperateResponse, Status>>;
@@ -42,6 +46,8 @@ pub(crate) struct Conversation {
     talk: Talk,
     /// Records that were read and not said.
     ahead: VecDeque<Stored>,
+    /// Records that come next and are lost.
+    lost: Option<Lost>,
     /// Changes when the manager has come over another link.
     hellos: watch::Receiver<u64>,
 }
@@ -62,7 +68,7 @@ impl Conversation {
             _ => return Err(Refused::new(Reason::Internal, "the conversation has no beginning")),
         };
         let (ahead, hellos) = (VecDeque::new(), house.hellos.subscribe());
-        let conversation = Self { house, attempt, talk, ahead, hellos };
+        let conversation = Self { house, attempt, talk, ahead, lost: None, hellos };
         conversation.carry_out(outputs, None).await;
         Ok(conversation)
     }
@@ -147,14 +153,30 @@ impl Conversation {
         })
     }
 
-    /// Reads a record that the journal is known to hold.
+    /// Reads a record that the journal is known to hold, or says that it is lost.
     async fn record(&mut self, sequence: u64) -> Result<pb::Record, Refused> {
         let journal = &self.house.journal;
         while self.ahead.front().is_none_or(|stored| stored.sequence != sequence) {
+            if let Some(lost) = self.lost.as_ref().filter(|lost| lost.holds(sequence)) {
+                return Ok(lost.stand_in(sequence));
+            }
             // It may be known before it can be read.
             let mut advances = journal.advances();
-            let read = journal.read(self.attempt.id, sequence - 1, AHEAD).await;
-            let read = read.map_err(|error| unreadable(&error))?;
+            let read = match journal.read(self.attempt.id, sequence - 1, AHEAD).await {
+                Err(ReadError::Lost { records, chain }) => {
+                    let lost = Lost { records, chain };
+                    lost.is_bearable(&self.attempt.held())?;
+                    warn!(attempt = %self.attempt.id, ?lost, "records cannot be read any more");
+                    self.ahead.clear();
+                    self.lost = Some(lost);
+                    continue;
+                }
+                Err(error @ ReadError::Io(_)) => {
+                    let why = Chain(&error).to_string();
+                    return Err(Refused::new(Reason::Unavailable, why));
+                }
+                Ok(read) => read,
+            };
             if read.is_empty() {
                 drop(advances.changed().await);
             }
@@ -223,15 +245,6 @@ fn piece(answer: &Answer) -> Piece {
         Some(answer::Outcome::Chunk(chunk)) if !chunk.last => Piece::More,
         _ => Piece::Last,
     }
-}
-
-/// What is spoilt on the disk stays so; what cannot be read may be the next time.
-fn unreadable(error: &ReadError) -> Refused {
-    let reason = match error {
-        ReadError::Lost(_) => Reason::HistoryMismatch,
-        ReadError::Io(_) => Reason::Unavailable,
-    };
-    Refused::new(reason, Chain(error).to_string())
 }
 
 fn refused(refusal: Refusal) -> Refused {

@@ -1,8 +1,11 @@
 //! Starts, resumes, acknowledgements.
 
+use std::os::unix::fs::FileExt as _;
+
+use camino::Utf8Path;
 use tonic::Code;
 use waggoner_proto::agent::v1::{self as pb, operate_request, operate_response};
-use waggoner_types::{Body, ErrorKind, Exit};
+use waggoner_types::{Body, ErrorKind, Exit, OutputStream};
 
 use super::site::{Site, Talk, refuse, shell};
 
@@ -51,7 +54,7 @@ async fn an_attempt_survives_the_loss_of_its_link_and_loses_nothing() {
     let sequences: Vec<_> = story.records.iter().map(|record| record.sequence).collect();
     assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
     assert_eq!(story.records[usize::try_from(seen.sequence - 1).unwrap()], seen);
-    assert_eq!(story.output(waggoner_types::OutputStream::Stdout), b"one\ntwo\n");
+    assert_eq!(story.output(OutputStream::Stdout), b"one\ntwo\n");
     assert_eq!(story.outcome().exit, Some(Exit::Code(3)));
     assert_eq!(story.error().kind, ErrorKind::Recoverable);
 }
@@ -67,6 +70,53 @@ async fn a_resume_sends_what_comes_after_the_given_record() {
     drop(talk);
     let story = Talk::resume(&mut client, &id, 1).await.unwrap().finish(refuse).await;
     assert_eq!(story.records[0].sequence, 2);
+}
+
+#[tokio::test]
+async fn a_record_that_the_disk_has_spoilt_is_told_of_and_what_follows_comes() {
+    let site = Site::new().await;
+    // So much that what is read from the disk next is not in memory; and a text that is not in what
+    // the agent was told to run.
+    let start = shell("echo spoilt | tr s S; seq 100000");
+    let id = start.attempt_id.clone();
+    let mut client = site.link().await;
+    let mut talk = Talk::start(&mut client, start).await.unwrap();
+    let is_first = |body: &Body| matches!(body, Body::Output { offset: 0, .. });
+    let first = talk.record(is_first).await;
+    talk.record(|body| matches!(body, Body::Outcome(_))).await;
+    drop(talk);
+    flip(site.directory.path(), b"Spoilt");
+
+    let story = Talk::resume(&mut client, &id, 0).await.unwrap().finish(refuse).await;
+    let sequences: Vec<_> = story.records.iter().map(|record| record.sequence).collect();
+    assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
+    let lost = &story.records[usize::try_from(first.sequence - 1).unwrap()].body;
+    let Body::Lost { first: from, reason } = lost else { panic!("{lost:?}") };
+    assert_eq!((*from, reason.as_str()), (first.sequence, "the agent's disk has spoilt them"));
+    assert!(story.output(OutputStream::Stdout).ends_with(b"\n100000\n"));
+    assert_eq!(story.outcome().exit, Some(Exit::Code(0)));
+}
+
+/// Flips a bit of a text in the journal below a directory.
+fn flip(directory: &Utf8Path, text: &[u8]) {
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in directory.read_dir_utf8().unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(path.to_owned());
+            } else if path.extension() == Some("seg") {
+                let bytes = fs_err::read(path).unwrap();
+                let Some(at) = bytes.windows(text.len()).position(|part| part == text) else {
+                    continue;
+                };
+                let file = fs_err::OpenOptions::new().write(true).open(path).unwrap();
+                file.file().write_all_at(&[bytes[at] ^ 1], at as u64).unwrap();
+                return;
+            }
+        }
+    }
+    panic!("no segment has it");
 }
 
 #[tokio::test]

@@ -27,8 +27,12 @@ pub struct Stored {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// Spoilt by the disk; or acknowledged, and removed. What can be read next follows them.
-    #[error("the records {} to {} cannot be read any more", .0.start(), .0.end())]
-    Lost(RangeInclusive<u64>),
+    #[error("the records {} to {} cannot be read any more", .records.start(), .records.end())]
+    Lost {
+        records: RangeInclusive<u64>,
+        /// The digest of the last of them; 0 where it is not known.
+        chain: u64,
+    },
     #[error("failed to read the journal")]
     Io(#[from] io::Error),
 }
@@ -114,7 +118,7 @@ impl Reader {
                     continue;
                 }
                 Search::Spoilt if records.is_empty() => {
-                    return Err(ReadError::Lost(sequence..=sequence));
+                    return Err(self.lost(attempt, sequence..=sequence)?);
                 }
                 Search::Spoilt => return Ok(records),
             };
@@ -125,7 +129,8 @@ impl Reader {
             let (_, walk) = self.open.as_mut().expect("the search has opened the segment");
             let Some(payload) = walk.payload(&header, offset)? else {
                 return if records.is_empty() {
-                    Err(ReadError::Lost(sequence..=sequence))
+                    let chain = header.chain;
+                    Err(ReadError::Lost { records: sequence..=sequence, chain })
                 } else {
                     Ok(records)
                 };
@@ -141,7 +146,7 @@ impl Reader {
             && let Some(first) = self.index.first_after(attempt, sequence)
             && !self.is_ahead(attempt, sequence)?
         {
-            return Err(ReadError::Lost(sequence..=first - 1));
+            return Err(self.lost(attempt, sequence..=first - 1)?);
         }
         Ok(records)
     }
@@ -149,6 +154,19 @@ impl Reader {
     /// Forgets where the attempt's records up to `upto` are: they will not be asked for again.
     pub fn acked(&mut self, attempt: AttemptId, upto: u64) {
         self.index.acked(attempt, upto);
+    }
+
+    /// Tells of records that are gone; the one behind them knows the digest of the last.
+    fn lost(&mut self, attempt: AttemptId, records: RangeInclusive<u64>) -> io::Result<ReadError> {
+        let next = records.end() + 1;
+        let chain = match self.index.find(attempt, next) {
+            Some(trail) => match self.search(attempt, next, trail.spot)? {
+                Search::Found(header, _) => header.before,
+                Search::Spoilt | Search::Removed => 0,
+            },
+            None => 0,
+        };
+        Ok(ReadError::Lost { records, chain })
     }
 
     /// Notes where the records of a segment are.

@@ -49,6 +49,13 @@ pub enum Body {
         /// Why it was not kept, a sentence.
         reason: String,
     },
+    /// A record that the agent's disk has spoilt, in whose place this one stands.
+    Lost {
+        /// The first of the records in a row that are lost, up to this one.
+        first: u64,
+        /// Why, a sentence; empty where more of the row follow.
+        reason: String,
+    },
     /// A log line of the plugin.
     Log {
         /// Its level.

@@ -27,9 +27,12 @@ pub fn payload(message: &pb::Record) -> Vec<u8> {
 }
 
 /// The digest of a record that continues those up to `previous`, as [`chain`] of its [`payload`].
-/// The message is as before when this returns.
+/// The message is as before when this returns. Of a record that is lost only its sender can tell.
 pub fn chained(previous: u64, message: &mut pb::Record) -> u64 {
     use prost::Message as _;
+    if let Some(pb::record::Body::Lost(_)) = message.body {
+        return message.chain;
+    }
     let place = (take(&mut message.sequence), take(&mut message.chain));
     let digest = chain(previous, &message.encode_to_vec());
     (message.sequence, message.chain) = place;
@@ -64,6 +67,7 @@ fn to_body(body: Body) -> pb::record::Body {
         Body::Gap { stream, from, to, reason } => {
             Message::Gap(pb::Gap { stream: to_stream(stream), from, to, reason })
         }
+        Body::Lost { first, reason } => Message::Lost(pb::Lost { first, reason }),
         Body::Log { level, logger, message } => {
             Message::Log(pb::Log { level: level.to_string(), logger, message })
         }
@@ -83,6 +87,7 @@ fn from_body(body: pb::record::Body) -> Result<Body, Refused> {
         Message::Gap(pb::Gap { stream, from, to, reason }) => {
             Body::Gap { stream: from_stream(stream, "record.gap.stream")?, from, to, reason }
         }
+        Message::Lost(pb::Lost { first, reason }) => Body::Lost { first, reason },
         Message::Log(pb::Log { level, logger, message }) => {
             // A level that this side does not know is no reason to lose the line.
             Body::Log { level: level.parse().unwrap_or(LogLevel::Info), logger, message }
@@ -247,6 +252,7 @@ mod tests {
                 data: vec![0, 255, 10],
             },
             Body::Gap { stream: OutputStream::Stdout, from: 1, to: 9, reason: "r".into() },
+            Body::Lost { first: 1, reason: "r".into() },
             Body::Log { level: LogLevel::Error, logger: "l".into(), message: "m".into() },
             Body::Event { event_type: "plugin_event".into(), message: "m".into() },
         ];
@@ -254,6 +260,13 @@ mod tests {
             let record = Record { sequence: 1, time: Timestamp::UNIX_EPOCH, body };
             assert_eq!(from_record(to_record(record.clone())).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn the_digest_of_a_lost_record_is_what_its_sender_says() {
+        let body = Body::Lost { first: 1, reason: String::new() };
+        let lost = to_record(Record { sequence: 1, time: Timestamp::UNIX_EPOCH, body });
+        assert_eq!(chained(5, &mut pb::Record { chain: 9, ..lost }), 9);
     }
 
     #[test]

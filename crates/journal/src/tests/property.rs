@@ -271,9 +271,11 @@ impl Play {
                         }
                         after = read.last().unwrap().sequence;
                     }
-                    Err(ReadError::Lost(range)) => {
-                        assert_eq!(*range.start(), after + 1);
-                        after = *range.end();
+                    Err(ReadError::Lost { records, chain }) => {
+                        assert_eq!(*records.start(), after + 1);
+                        after = *records.end();
+                        let last = usize::try_from(after - 1).unwrap();
+                        assert!(chain == 0 || story.chains.get(last).is_none_or(|it| *it == chain));
                     }
                     Err(ReadError::Io(error)) => panic!("{error}"),
                 }

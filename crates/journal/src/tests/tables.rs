@@ -312,15 +312,18 @@ fn a_reader_tells_what_is_gone_and_goes_on_behind_it() {
     let disk = Simulated::new();
     let (mut journal, _) = open(&disk);
     one(&mut journal, begin(ONE)).unwrap();
-    for _ in 0..34 {
-        one(&mut journal, record(ONE, Class::Log, 150)).unwrap();
-    }
+    let chains: Vec<_> =
+        (0..34).map(|_| one(&mut journal, record(ONE, Class::Log, 150)).unwrap()).collect();
+    let acked = chains[28];
     one(&mut journal, ack(ONE, 29)).unwrap();
     tidy(&mut journal);
     let mut reader = Reader::open_on(Box::new(disk.clone()));
     reader.advance(journal.place()).unwrap();
     let lost = reader.read(ONE, 3, 1000);
-    assert!(matches!(&lost, Err(ReadError::Lost(range)) if *range == (4..=29)), "{lost:?}");
+    assert!(
+        matches!(&lost, Err(ReadError::Lost { records, chain }) if *records == (4..=29) && *chain == acked.chain),
+        "{lost:?}"
+    );
     let read = reader.read(ONE, 29, 500).unwrap();
     let sequences: Vec<_> = read.iter().map(|record| record.sequence).collect();
     assert_eq!(sequences, [30, 31]);
@@ -336,7 +339,7 @@ fn a_bit_that_flips_in_the_newest_segment_spares_what_follows() {
         let disk = Simulated::new();
         let (mut journal, _) = open(&disk);
         one(&mut journal, begin(ONE)).unwrap();
-        one(&mut journal, record(ONE, Class::Log, 100)).unwrap();
+        let first = one(&mut journal, record(ONE, Class::Log, 100)).unwrap();
         journal.sync().unwrap();
         one(&mut journal, note(ONE, 1, 10)).unwrap();
         let last = one(&mut journal, record(ONE, Class::Log, 20)).unwrap();
@@ -345,7 +348,8 @@ fn a_bit_that_flips_in_the_newest_segment_spares_what_follows() {
         let mut reader = Reader::open_on(Box::new(disk.clone()));
         reader.advance(journal.place()).unwrap();
         let read = reader.read(ONE, 0, 1000);
-        assert!(matches!(&read, Err(ReadError::Lost(range)) if *range == (1..=1)), "{read:?}");
+        let Err(ReadError::Lost { records, chain }) = &read else { panic!("{read:?}") };
+        assert_eq!((records, *chain), (&(1..=1), first.chain));
         assert_eq!(reader.read(ONE, 1, 1000).unwrap()[0].chain, last.chain);
         let (journal, known) = open_again(journal, &disk);
         assert_eq!(journal.damages().len(), 1);

@@ -77,6 +77,13 @@ impl Gathered {
                 let message = format!("{bytes} bytes of output were not kept: {reason}");
                 log(EntryKind::Log { level: LogLevel::Warning, logger }, message);
             }
+            Body::Lost { reason, .. } if reason.is_empty() => {}
+            Body::Lost { first, reason } => {
+                let (level, logger) = (LogLevel::Warning, speaker.logger.clone());
+                let message =
+                    format!("records {first} to {sequence} of the operation are lost: {reason}");
+                log(EntryKind::Log { level, logger }, message);
+            }
             Body::Log { level, logger, message } => log(EntryKind::Log { level, logger }, message),
             Body::Event { event_type, message } => log(EntryKind::Event { event_type }, message),
         }
@@ -192,5 +199,10 @@ mod tests {
         let gap = Body::Gap { stream: OutputStream::Stderr, from: 10, to: 52, reason };
         let message = "42 bytes of output were not kept: the quota is used up";
         assert_eq!(told(gap), [said("warning stderr", message)]);
+        // Of records in a row the last one tells.
+        let lost = |reason: &str| told(Body::Lost { first: 3, reason: reason.to_owned() });
+        assert_eq!(lost(""), []);
+        let message = "records 3 to 7 of the operation are lost: the disk has spoilt them";
+        assert_eq!(lost("the disk has spoilt them"), [said("warning ctx.task", message)]);
     }
 }

@@ -70,7 +70,11 @@ impl Lines {
                 let message = format!("{bytes} bytes of output were not kept: {reason}");
                 vec![Event { level: "warning".to_owned(), ..self.event(time, message) }]
             }
-            Body::ProcessStarted { .. } | Body::Outcome(_) => Vec::new(),
+            Body::Lost { reason, .. } if !reason.is_empty() => {
+                let message = format!("records of the operation are lost: {reason}");
+                vec![Event { level: "warning".to_owned(), ..self.event(time, message) }]
+            }
+            Body::ProcessStarted { .. } | Body::Lost { .. } | Body::Outcome(_) => Vec::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
         answers::{Reach, Unanswered},
         rest::{
             files, labels,
-            list::{all, included, list},
+            list::{Chosen, all, included},
             reply::{Answered, Reply, owned, time},
             request::{Call, percent_decoded},
             uploads::{Form, receive},
@@ -25,7 +25,11 @@ use crate::{
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
-        ("GET", []) => list(call.query, listed(call).await?),
+        ("GET", []) => {
+            let mut chosen = Chosen::new(call.query);
+            gather(call, &mut chosen).await?;
+            chosen.answer()
+        }
         ("GET", [id]) => {
             let blueprint = find(call, id).await?;
             let plan = call.home().store.blueprint_plan(call.tenant(), blueprint.id.clone());
@@ -52,14 +56,13 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
     }
 }
 
-/// The blueprints that are in reach, with their plans.
-pub(super) async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
-    let mut items = Vec::new();
+/// Gathers the blueprints that are in reach, with their plans.
+pub(super) async fn gather(call: &Call<'_>, chosen: &mut Chosen<'_>) -> Result<(), Unanswered> {
     for blueprint in reachable(call).await? {
         let plan = call.home().store.blueprint_plan(call.tenant(), blueprint.id.clone()).await?;
-        items.push(shown(call, &blueprint, Some(plan)).await?);
+        chosen.take(shown(call, &blueprint, Some(plan)).await?)?;
     }
-    Ok(items)
+    Ok(())
 }
 
 /// The blueprints that are in reach: the operation's own, or all of its tenant.

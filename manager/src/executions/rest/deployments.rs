@@ -20,7 +20,7 @@ use crate::{
         evaluate::outputs,
         rest::{
             dependencies, labels,
-            list::{all, included, list},
+            list::{Chosen, all, included},
             reply::{Answered, Reply},
             request::Call,
         },
@@ -41,7 +41,11 @@ pub(super) struct Seen {
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
         (_, ["inter-deployment-dependencies", ..]) => dependencies::answer(call).await,
-        ("GET", []) => list(call.query, listed(call).await?),
+        ("GET", []) => {
+            let mut chosen = Chosen::new(call.query);
+            gather(call, &mut chosen).await?;
+            chosen.answer()
+        }
         ("GET", [id]) => {
             let seen = Seen::load(call, id).await?;
             Reply::ok(included(call.query, shown(call, &seen).await?)?)
@@ -68,15 +72,14 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
     }
 }
 
-/// The deployments that are in reach, as they are shown.
-pub(super) async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
-    let mut items = Vec::new();
+/// Gathers the deployments that are in reach, as they are shown.
+pub(super) async fn gather(call: &Call<'_>, chosen: &mut Chosen<'_>) -> Result<(), Unanswered> {
     for row in Seen::reachable(call).await? {
         if let Ok(seen) = Seen::of(call, row).await {
-            items.push(shown(call, &seen).await?);
+            chosen.take(shown(call, &seen).await?)?;
         }
     }
-    Ok(items)
+    Ok(())
 }
 
 /// Creates a deployment; its inputs, labels, site and name for people are the body's.

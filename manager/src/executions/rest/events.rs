@@ -4,16 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use waggoner_store::{
-    PageRequest,
-    event::{Entry, EntryKind, Event, EventFilter, Origin},
-};
+use waggoner_store::event::{Entry, EntryKind, Event, EventFilter, Origin};
 use waggoner_types::{DeploymentId, ExecutionId, LogLevel};
 
 use crate::executions::{
     answers::{Reach, Unanswered},
     rest::{
-        list::{Chosen, STORE_PAGE},
+        list::{Chosen, Rows},
         reply::{Answered, Reply, time},
         request::Call,
         system::MANAGER,
@@ -49,23 +46,21 @@ async fn listed<'c>(call: &Call<'c>) -> Result<Chosen<'c>, Unanswered> {
     filter.no_logs = !types.is_empty() && !types.contains(&"cloudify_log");
     let store = &call.home().store;
     let mut blueprints: HashMap<DeploymentId, Option<String>> = HashMap::new();
-    let mut next = Some(String::new());
-    while let Some(token) = next {
-        let page = PageRequest::new(STORE_PAGE, token);
-        let read = store.events(call.tenant(), filter.clone(), &page).await?;
-        next = read.next;
-        for event in &read.items {
-            let Some(id) = &event.entry.origin.deployment_id else {
-                chosen.take(shown(event, None))?;
-                continue;
-            };
-            if !blueprints.contains_key(id) {
-                let found = store.deployment(call.tenant(), id.clone()).await;
-                let blueprint = found.ok().map(|row| row.blueprint_id.to_string());
-                blueprints.insert(id.clone(), blueprint);
-            }
-            chosen.take(shown(event, blueprints[id].as_deref()))?;
+    let mut events = Rows::new(|page| {
+        let filter = filter.clone();
+        async move { store.events(call.tenant(), filter, &page).await }
+    });
+    while let Some(event) = events.next().await? {
+        let Some(id) = &event.entry.origin.deployment_id else {
+            chosen.take(shown(&event, None))?;
+            continue;
+        };
+        if !blueprints.contains_key(id) {
+            let found = store.deployment(call.tenant(), id.clone()).await;
+            let blueprint = found.ok().map(|row| row.blueprint_id.to_string());
+            blueprints.insert(id.clone(), blueprint);
         }
+        chosen.take(shown(&event, blueprints[id].as_deref()))?;
     }
     Ok(chosen)
 }

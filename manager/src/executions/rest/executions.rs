@@ -11,7 +11,7 @@ use crate::executions::{
     answers::Unanswered,
     kept::Kept,
     rest::{
-        list::{all, included, list},
+        list::{Chosen, Rows, included},
         reply::{Answered, Reply, maybe_time, owned, time},
         request::Call,
     },
@@ -19,7 +19,7 @@ use crate::executions::{
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
-        ("GET", []) => list(call.query, listed(call).await?),
+        ("GET", []) => listed(call).await?.answer(),
         ("GET", [id]) => {
             let execution = find(call, id).await?;
             Reply::ok(included(call.query, shown(call, &execution).await?)?)
@@ -50,13 +50,14 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
     }
 }
 
-async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
+async fn listed<'c>(call: &Call<'c>) -> Result<Chosen<'c>, Unanswered> {
+    let mut chosen = Chosen::new(call.query);
     let store = &call.home().store;
     let of = match call.query.get("deployment_id") {
         Some(id) => match call.deployment(id) {
             Ok(id) => Some(id),
             // In Cloudify there are none of what is not there.
-            Err(_) => return Ok(Vec::new()),
+            Err(_) => return Ok(chosen),
         },
         None => None,
     };
@@ -64,13 +65,13 @@ async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
         let of = of.clone();
         async move { store.executions(call.tenant(), of, &page).await }
     };
-    let mut items = Vec::new();
-    for execution in all(page).await? {
+    let mut executions = Rows::new(page);
+    while let Some(execution) = executions.next().await? {
         if call.answers.reach.reaches(call.own(), &execution.deployment_id) {
-            items.push(shown(call, &execution).await?);
+            chosen.take(shown(call, &execution).await?)?;
         }
     }
-    Ok(items)
+    Ok(chosen)
 }
 
 async fn find(call: &Call<'_>, id: &str) -> Result<Execution, Unanswered> {
@@ -146,14 +147,16 @@ async fn act(call: &Call<'_>, id: &str) -> Answered {
 }
 
 async fn cancel(call: &Call<'_>, id: ExecutionId, mode: CancelMode) -> Result<(), Unanswered> {
-    if call.was_tried {
-        let now = call.home().store.execution(call.tenant(), id).await?;
-        if now.status == ExecutionStatus::Cancelled {
-            return Ok(());
-        }
-    }
     call.begin().await?;
-    Ok(executions::cancel(call.home(), call.tenant(), id, mode).await.map(drop)?)
+    let Err(refusal) = executions::cancel(call.home(), call.tenant(), id, mode).await else {
+        return Ok(());
+    };
+    // It may be this very request that has ended it.
+    let now = call.home().store.execution(call.tenant(), id).await?;
+    if call.was_tried && now.status == ExecutionStatus::Cancelled {
+        return Ok(());
+    }
+    Err(refusal.into())
 }
 
 /// An execution as it is shown.

@@ -155,7 +155,12 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
                     let paths = index.as_object().into_iter().flat_map(Map::keys);
                     paths.map(|path| (unpacked.join(path), target.join(path))).collect()
                 } else {
-                    vec![(file, target)]
+                    // Whoever asks again, since the link was lost, needs the body once more.
+                    let own = form.folder().join("put");
+                    fs::hard_link(&file, &own)
+                        .or_else(|_| fs::copy(&file, &own).map(drop))
+                        .map_err(|error| Unanswered::broken(&error))?;
+                    vec![(own, target)]
                 };
                 require_room(&folder, &put)?;
                 put.iter().try_for_each(|(file, target)| {
@@ -178,9 +183,15 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
             let removed = spawn_blocking(move || {
                 if target.is_dir() { fs::remove_dir_all(target) } else { fs::remove_file(target) }
             });
-            let removed = removed.await.map_err(io::Error::other).flatten();
-            removed.map_err(|error| Unanswered::broken(&error))?;
-            Reply::none()
+            match removed.await.map_err(io::Error::other).flatten() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !call.was_tried => {
+                    Err(missing())
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(Unanswered::broken(&error))
+                }
+                _ => Reply::none(),
+            }
         }
         _ => Err(read_only()),
     }

@@ -9,7 +9,7 @@ use crate::executions::{
     evaluate::Viewpoint,
     rest::{
         deployments::Seen,
-        list::{included, list},
+        list::{Chosen, included},
         nodes::{evaluated, meant},
         reply::{Answered, Reply},
         request::Call,
@@ -19,22 +19,25 @@ use crate::executions::{
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
-        ("GET", []) => list(call.query, shown(call).await?),
+        ("GET", []) => {
+            let mut chosen = Chosen::new(call.query);
+            gather(call, &mut chosen).await?;
+            chosen.answer()
+        }
         ("GET", [id]) => get(call, id).await,
         ("PATCH", [id]) => update(call, id).await,
         _ => call.unknown("node-instances"),
     }
 }
 
-/// The node instances in the deployments that a request means.
-pub(super) async fn shown(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
-    let mut shown = Vec::new();
+/// Gathers the node instances in the deployments that a request means.
+pub(super) async fn gather(call: &Call<'_>, chosen: &mut Chosen<'_>) -> Result<(), Unanswered> {
     for id in meant(call).await? {
         let Ok(id) = call.deployment(&id) else { continue };
         let instances = call.home().store.all_node_instances(call.tenant(), id).await?;
-        shown.extend(instances.iter().map(shapes::node_instance));
+        instances.iter().try_for_each(|one| chosen.take(shapes::node_instance(one)))?;
     }
-    Ok(shown)
+    Ok(())
 }
 
 async fn get(call: &Call<'_>, id: &str) -> Answered {

@@ -1,7 +1,7 @@
 //! Lists as stock clients ask for them: filters, order, pages, fields
 //! (`rest/rest_decorators.py` of cloudify-manager).
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, vec};
 
 use serde_json::{Map, Value, json};
 use waggoner_store::{Page, PageRequest};
@@ -11,6 +11,7 @@ use crate::executions::{
     rest::{
         reply::{Answered, Reply},
         request::Query,
+        searches::Rule,
     },
 };
 
@@ -18,22 +19,21 @@ use crate::executions::{
 const PAGE: usize = 1000;
 
 /// The largest page of the store.
-pub(super) const STORE_PAGE: u32 = 500;
+const STORE_PAGE: u32 = 500;
 
 /// Answers with those of the items that the query means.
 pub(super) fn list(query: &Query, items: Vec<Value>) -> Answered {
-    let (items, pagination) = paged(query, items)?;
-    Reply::ok(json!({
-        "items": items,
-        "metadata": { "pagination": pagination, "filtered": null },
-    }))
-}
-
-/// Chooses, orders and cuts; returns the page, and where it is in the whole.
-pub(super) fn paged(query: &Query, items: Vec<Value>) -> Result<(Vec<Value>, Value), Unanswered> {
     let mut chosen = Chosen::new(query);
     items.into_iter().try_for_each(|item| chosen.take(item))?;
-    chosen.page()
+    chosen.answer()
+}
+
+/// The rows of a list of the store, read page by page.
+pub(super) struct Rows<P, T> {
+    page: P,
+    read: vec::IntoIter<T>,
+    /// The token of the next page.
+    next: Option<String>,
 }
 
 /// The items of a list that a query means, taken one by one: what is not on the page is counted and
@@ -41,6 +41,7 @@ pub(super) fn paged(query: &Query, items: Vec<Value>) -> Result<(Vec<Value>, Val
 #[derive(Debug)]
 pub(super) struct Chosen<'q> {
     query: &'q Query,
+    rules: Vec<Rule<'q>>,
     wanted: Option<String>,
     /// By which fields, and whether downwards; the first counts most.
     orders: Vec<(&'q str, bool)>,
@@ -54,6 +55,11 @@ pub(super) struct Chosen<'q> {
 
 impl<'q> Chosen<'q> {
     pub(super) fn new(query: &'q Query) -> Self {
+        Self::by(query, Vec::new())
+    }
+
+    /// The same, of those for which all of the rules hold.
+    pub(super) fn by(query: &'q Query, rules: Vec<Rule<'q>>) -> Self {
         let order = |order: &'q str| match order.strip_prefix('-') {
             Some(name) => (name, true),
             None => (order.trim_start_matches('+'), false),
@@ -65,6 +71,7 @@ impl<'q> Chosen<'q> {
         };
         Self {
             query,
+            rules,
             wanted: query.get("_search").map(|text| text.to_lowercase()),
             orders: query.all("_sort").map(order).collect(),
             upto,
@@ -74,7 +81,8 @@ impl<'q> Chosen<'q> {
     }
 
     pub(super) fn take(&mut self, item: Value) -> Result<(), Unanswered> {
-        if !is_wanted(self.query, &item) || !self.is_found(&item) {
+        let holds = self.rules.iter().all(|rule| rule.holds(&item));
+        if !holds || !is_wanted(self.query, &item) || !self.is_found(&item) {
             return Ok(());
         }
         if self.total == 0 {
@@ -94,6 +102,15 @@ impl<'q> Chosen<'q> {
             self.order();
         }
         Ok(())
+    }
+
+    /// Answers with the page.
+    pub(super) fn answer(self) -> Answered {
+        let (items, pagination) = self.page()?;
+        Reply::ok(json!({
+            "items": items,
+            "metadata": { "pagination": pagination, "filtered": null },
+        }))
     }
 
     /// Returns the page, and where it is in the whole.
@@ -148,18 +165,42 @@ pub(super) fn included(query: &Query, item: Value) -> Result<Value, Unanswered> 
     Ok(Value::Object(left))
 }
 
-/// Reads all pages of a list of the store.
+// === impl Rows ===
+
+impl<P, F, T> Rows<P, T>
+where
+    P: Fn(PageRequest) -> F,
+    F: Future<Output = Result<Page<T>, waggoner_store::Error>>,
+{
+    /// Begins before the first row; `page` reads a page.
+    pub(super) fn new(page: P) -> Self {
+        Self { page, read: Vec::new().into_iter(), next: Some(String::new()) }
+    }
+
+    /// Returns the next row, nothing after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<T>, Unanswered> {
+        loop {
+            if let Some(row) = self.read.next() {
+                return Ok(Some(row));
+            }
+            let Some(token) = self.next.take() else { return Ok(None) };
+            let read = (self.page)(PageRequest::new(STORE_PAGE, token)).await?;
+            self.read = read.items.into_iter();
+            self.next = read.next;
+        }
+    }
+}
+
+/// Reads all rows of a list of the store.
 pub(super) async fn all<T, F>(page: impl Fn(PageRequest) -> F) -> Result<Vec<T>, Unanswered>
 where
     F: Future<Output = Result<Page<T>, waggoner_store::Error>>,
 {
-    let (mut items, mut next) = (Vec::new(), Some(String::new()));
-    while let Some(token) = next {
-        let read = page(PageRequest::new(STORE_PAGE, token)).await?;
-        items.extend(read.items);
-        next = read.next;
+    let (mut rows, mut all) = (Rows::new(page), Vec::new());
+    while let Some(row) = rows.next().await? {
+        all.push(row);
     }
-    Ok(items)
+    Ok(all)
 }
 
 /// Says whether an item has what the query asks of its fields: of each one of the values that are
@@ -208,10 +249,17 @@ fn compared(one: &Value, other: &Value) -> Ordering {
 mod tests {
     use super::*;
 
+    fn paged(query: &Query, items: Vec<Value>) -> Result<(Vec<Value>, Value), Unanswered> {
+        let mut chosen = Chosen::new(query);
+        items.into_iter().try_for_each(|item| chosen.take(item))?;
+        chosen.page()
+    }
+
     fn ids(query: &str) -> Result<Vec<String>, &'static str> {
         let items = [("a", 3, true), ("b", 1, false), ("c", 2, true), ("d", 2, false)];
         let items = items.map(|(id, size, is_on)| json!({ "id": id, "size": size, "on": is_on }));
-        let listed = paged(&Query::parse(query), items.into());
+        let query = Query::parse(query);
+        let listed = paged(&query, items.into());
         let (items, _) = listed.map_err(|unanswered| unanswered.error_code)?;
         Ok(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect())
     }

@@ -6,20 +6,23 @@ use waggoner_store::instance::NodeInstance;
 use crate::executions::{
     answers::Unanswered,
     evaluate::{self, Viewpoint},
-    rest::{deployments::Seen, list::list, reply::Answered, request::Call},
+    rest::{deployments::Seen, list::Chosen, reply::Answered, request::Call},
     shapes,
 };
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
-        ("GET", []) => list(call.query, shown(call).await?),
+        ("GET", []) => {
+            let mut chosen = Chosen::new(call.query);
+            gather(call, &mut chosen).await?;
+            chosen.answer()
+        }
         _ => call.unknown("nodes"),
     }
 }
 
-/// The nodes that a request means, in the deployments that it reaches.
-pub(super) async fn shown(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
-    let mut nodes = Vec::new();
+/// Gathers the nodes that a request means, in the deployments that it reaches.
+pub(super) async fn gather(call: &Call<'_>, chosen: &mut Chosen<'_>) -> Result<(), Unanswered> {
     for id in meant(call).await? {
         // One that is not there has no nodes.
         let Ok(seen) = Seen::load(call, &id).await else { continue };
@@ -27,11 +30,11 @@ pub(super) async fn shown(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
         for node in seen.plan["nodes"].as_array().into_iter().flatten() {
             let id = node["id"].as_str().unwrap_or_default();
             if call.query.get("id").is_none() || call.query.all("id").any(|wanted| wanted == id) {
-                nodes.push(one(call, &seen, &instances, node).await?);
+                chosen.take(one(call, &seen, &instances, node).await?)?;
             }
         }
     }
-    Ok(nodes)
+    Ok(())
 }
 
 /// The ids of the deployments that a list of what is in deployments means.

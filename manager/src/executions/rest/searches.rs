@@ -8,7 +8,7 @@ use crate::executions::{
         blueprints,
         deployments::{self, Seen},
         instances,
-        list::list,
+        list::Chosen,
         nodes,
         reply::Answered,
         request::Call,
@@ -24,40 +24,43 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         let why = "this manager chooses by `filter_rules`, not by `constraints`";
         return Err(Unanswered::refused("illegal_action_error", why));
     }
-    let mut items = match *resource {
-        "blueprints" => blueprints::listed(call).await?,
-        "deployments" => deployments::listed(call).await?,
-        "node-instances" => instances::shown(call).await?,
-        "nodes" => nodes::shown(call).await?,
-        "secrets" => secrets::listed(call).await?,
-        "workflows" | "scaling-groups" => of_deployments(call, resource).await?,
+    let rules = call.field("filter_rules").as_array().into_iter().flatten();
+    let mut chosen = Chosen::by(call.query, rules.map(Rule::read).collect::<Result<_, _>>()?);
+    match *resource {
+        "blueprints" => blueprints::gather(call, &mut chosen).await?,
+        "deployments" => deployments::gather(call, &mut chosen).await?,
+        "node-instances" => instances::gather(call, &mut chosen).await?,
+        "nodes" => nodes::gather(call, &mut chosen).await?,
+        "secrets" => secrets::gather(call, &mut chosen).await?,
+        "workflows" | "scaling-groups" => of_deployments(call, resource, &mut chosen).await?,
         _ => return call.unknown("searches"),
-    };
-    for rule in call.field("filter_rules").as_array().into_iter().flatten() {
-        let rule = Rule::read(rule)?;
-        items.retain(|item| rule.holds(item));
     }
-    list(call.query, items)
+    chosen.answer()
 }
 
-async fn of_deployments(call: &Call<'_>, resource: &str) -> Result<Vec<Value>, Unanswered> {
-    let mut found = Vec::new();
+async fn of_deployments(
+    call: &Call<'_>,
+    resource: &str,
+    chosen: &mut Chosen<'_>,
+) -> Result<(), Unanswered> {
     for id in nodes::meant(call).await? {
         let Ok(seen) = Seen::load(call, &id).await else { continue };
         if resource == "workflows" {
             let instances = seen.instances(call).await?;
             let workflows = deployments::workflows(&seen, &instances);
-            found.extend(workflows.as_array().cloned().unwrap_or_default());
+            let workflows = workflows.as_array().cloned().unwrap_or_default();
+            workflows.into_iter().try_for_each(|workflow| chosen.take(workflow))?;
         } else {
-            found.extend(deployments::scaling_groups(&seen));
+            let groups = deployments::scaling_groups(&seen);
+            groups.into_iter().try_for_each(|group| chosen.take(group))?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// A rule of a filter.
 #[derive(Debug)]
-struct Rule<'r> {
+pub(super) struct Rule<'r> {
     key: &'r str,
     values: Vec<&'r str>,
     operator: &'r str,
@@ -96,7 +99,7 @@ impl<'r> Rule<'r> {
         Ok(Self { key: text("key")?, values, operator, is_label })
     }
 
-    fn holds(&self, item: &Value) -> bool {
+    pub(super) fn holds(&self, item: &Value) -> bool {
         let found: Vec<&str> = if self.is_label {
             let labels = item["labels"].as_array().into_iter().flatten();
             let of_key = labels.filter(|label| label["key"] == self.key.to_lowercase());

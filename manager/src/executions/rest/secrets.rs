@@ -11,7 +11,7 @@ use waggoner_store::secret::{Overwrite, Secret};
 use crate::executions::{
     answers::Unanswered,
     rest::{
-        list::{all, list},
+        list::{Chosen, Rows},
         reply::{Answered, Reply, owned, time},
         request::Call,
     },
@@ -19,7 +19,11 @@ use crate::executions::{
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
     match (call.method, call.path) {
-        ("GET", []) => list(call.query, listed(call).await?),
+        ("GET", []) => {
+            let mut chosen = Chosen::new(call.query);
+            gather(call, &mut chosen).await?;
+            chosen.answer()
+        }
         ("GET", [key]) => {
             let found = call.home().store.secret(call.tenant(), (*key).to_owned()).await;
             let (secret, value) = found?;
@@ -53,12 +57,16 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
     }
 }
 
-/// The tenant's secrets, without their values.
-pub(super) async fn listed(call: &Call<'_>) -> Result<Vec<Value>, Unanswered> {
+/// Gathers the tenant's secrets, without their values.
+pub(super) async fn gather(call: &Call<'_>, chosen: &mut Chosen<'_>) -> Result<(), Unanswered> {
     call.require_tenant("list secrets")?;
     let store = &call.home().store;
-    let secrets = all(|page| async move { store.secrets(call.tenant(), &page).await }).await?;
-    Ok(secrets.iter().map(|secret| shown(secret, None)).collect())
+    let page = |page| async move { store.secrets(call.tenant(), &page).await };
+    let mut secrets = Rows::new(page);
+    while let Some(secret) = secrets.next().await? {
+        chosen.take(shown(&secret, None))?;
+    }
+    Ok(())
 }
 
 async fn put(call: &Call<'_>, key: &str, overwrite: Overwrite) -> Answered {

@@ -11,7 +11,7 @@ use crate::executions::{
     answers::Unanswered,
     rest::{
         deployments::Seen,
-        list::{all, included, list},
+        list::{Chosen, Rows, included},
         reply::{Answered, Reply, owned, time},
         request::Call,
     },
@@ -22,11 +22,13 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         ("GET", []) => {
             let store = &call.home().store;
             let page = |page| async move { store.executions(call.tenant(), None, &page).await };
-            let mut items = Vec::new();
-            for execution in all(page).await?.iter().filter(|one| is_update(call, one)) {
-                items.push(shown(call, execution).await?);
+            let (mut chosen, mut executions) = (Chosen::new(call.query), Rows::new(page));
+            while let Some(execution) = executions.next().await? {
+                if is_update(call, &execution) {
+                    chosen.take(shown(call, &execution).await?)?;
+                }
             }
-            list(call.query, items)
+            chosen.answer()
         }
         ("GET", [id]) => Reply::ok(included(call.query, one(call, id).await?)?),
         ("POST", [deployment, "update", "initiate"]) => initiate(call, deployment).await,

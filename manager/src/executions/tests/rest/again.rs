@@ -39,6 +39,7 @@ use crate::{
     home::Home,
 };
 
+const FILES: &str = "/resources/deployments/default_tenant/web";
 const ATTEMPT: AttemptId = AttemptId(Uuid::from_u128(7));
 const PLUGIN: PluginId = PluginId(Uuid::from_u128(8));
 const LATER: ExecutionId = ExecutionId(Uuid::from_u128(9));
@@ -96,7 +97,8 @@ async fn what_is_made_of_a_tenant_is_made_once_wherever_it_is_cut_off() {
         request("DELETE", "/sites/oslo", Value::Null),
         request("DELETE", &format!("/plugins/{PLUGIN}"), Value::Null),
         request("POST", "/events", json!({ "logs": [{ "message": { "text": "told" } }] })),
-        request("DELETE", "/resources/deployments/default_tenant/web/a.txt", Value::Null),
+        request("DELETE", &format!("{FILES}/a.txt"), Value::Null),
+        Request { body: Err(b"b".to_vec()), ..request("PUT", &format!("{FILES}/b"), Value::Null) },
     ] {
         cut_off_everywhere(&base, request, false).await;
     }
@@ -285,8 +287,7 @@ async fn scene() -> (Disk, ExecutionId) {
         let made = super::send(&answers, method, path, &body).await;
         assert_eq!(made.0, 200, "{made:?}");
     }
-    let file = "/resources/deployments/default_tenant/web/a.txt";
-    let put = super::send_bytes(&answers, "PUT", file, "", b"a").await;
+    let put = super::send_bytes(&answers, "PUT", &format!("{FILES}/a.txt"), "", b"a").await;
     assert_eq!(put.0, 200, "{put:?}");
     let disk = world.disk.copy();
     // Once it was closed it is one file, of which a copy is whole at any time.
@@ -373,6 +374,8 @@ async fn left(home: &Arc<Home>, runs: bool) -> Value {
         items.sort_by_key(Value::to_string);
         left.push(without_time(said["items"].take()));
     }
+    let files: Value = super::file(&answers, &format!("{FILES}/")).await.unwrap().parse().unwrap();
+    left.push(files.as_object().unwrap().keys().cloned().collect());
     let page = PageRequest::new(500, "");
     let events = home.store.events(tenant(), EventFilter::default(), &page).await.unwrap();
     let told = events.items.iter().filter(|event| event.entry.message == "told").count();

@@ -134,6 +134,41 @@ fn an_operation_runs_without_a_manager_and_leaves_nothing_running() {
     assert!(!home.path().join(".local").exists(), "no manager was asked for");
 }
 
+#[test]
+fn scripts_run_without_a_manager_and_nonsense_is_refused_before_anything_is_made() {
+    let home = camino_tempfile::tempdir().unwrap();
+    let tree = home.path().join("plugin");
+    copy(&root().join("tests/plugins/author"), &tree);
+    let author = Author { home: home.path() };
+    for (operation, words) in [
+        ("nonsense", "`nonsense` is no function"),
+        ("author_plugin.task.see", "the plugin has no module `author_plugin.task`"),
+        ("author_plugin.tasks.sea", "`author_plugin.tasks` has no `sea`: it has `see`"),
+    ] {
+        let said = author.run(&[operation]).output().unwrap();
+        let told = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(3), "{told}");
+        assert!(told.contains(words) && !told.contains("Packing"), "{told}");
+    }
+    assert!(!home.path().join(".cache").exists(), "nothing was made");
+
+    fs::create_dir(tree.join("scripts")).unwrap();
+    let script = "#!/bin/sh\nset -eu\nctx instance runtime-properties said \"$word\"\n\
+                  ctx logger info \"$(ctx get-resource scripts/more.txt)\"\nctx returns done\n";
+    fs::write(tree.join("scripts/say.sh"), script).unwrap();
+    fs::write(tree.join("scripts/more.txt"), "and more").unwrap();
+    let said = author.run(&["scripts/say.sh", "--inputs=word=hello", "--output=json"]);
+    let (code, said) = json_of(said);
+    assert_eq!((code, &said["result"]), (0, &json!("done")), "{said:#}");
+    assert_eq!(said["runtime_properties"], json!({"said": "hello"}));
+    let heard = said["events"].as_array().unwrap().iter();
+    let heard: Vec<_> = heard.map(|event| event["message"].as_str().unwrap_or_default()).collect();
+    assert!(heard.contains(&"and more"), "{heard:?}");
+    let source = "--inputs=script_source=ctx returns given";
+    let said = author.run(&["script.script_runner.tasks.run", source, "--output=json"]);
+    assert_eq!(json_of(said).1["result"], "given");
+}
+
 /// Runs operations of the plugin in a home's `plugin/`.
 struct Author<'a> {
     home: &'a Utf8Path,
@@ -155,13 +190,19 @@ impl Author<'_> {
         command
     }
 
+    /// The same for what is no function of its tasks.
+    fn run(&self, args: &[&str]) -> Command {
+        let mut command = shell(self.home);
+        let test = "exec wag plugins test plugin --operation \"$@\"";
+        command.current_dir(self.home).args(["-c", test, "bash"]).args(args);
+        command
+    }
+
     /// Runs one to its end, and returns what it ends with and what it prints.
     fn json(&self, args: &[&str]) -> (i32, Value) {
-        let said = self.command(args).arg("--output=json").output().unwrap();
-        let stderr = String::from_utf8_lossy(&said.stderr);
-        let printed = serde_json::from_slice(&said.stdout);
-        let printed = printed.unwrap_or_else(|error| panic!("{args:?} ({error}): {stderr}"));
-        (said.status.code().unwrap_or(-1), printed)
+        let mut command = self.command(args);
+        command.arg("--output=json");
+        json_of(command)
     }
 
     fn start(&self, args: &[&str]) -> Run {
@@ -189,6 +230,15 @@ impl Run {
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
         (code, serde_json::from_str(&printed).unwrap())
     }
+}
+
+/// Runs it to its end, and returns what it ends with and what it prints.
+fn json_of(mut command: Command) -> (i32, Value) {
+    let said = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&said.stderr);
+    let printed = serde_json::from_slice(&said.stdout);
+    let printed = printed.unwrap_or_else(|error| panic!("{command:?} ({error}): {stderr}"));
+    (said.status.code().unwrap_or(-1), printed)
 }
 
 fn signal(run: &Run, signal: Signal) {

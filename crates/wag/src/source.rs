@@ -12,6 +12,7 @@ use crate::error::Exit;
 mod archive;
 mod calls;
 mod check;
+mod function;
 mod library;
 mod linked;
 mod own;
@@ -24,6 +25,7 @@ mod yamls;
 
 pub(crate) use self::{
     check::Findings,
+    function::check_function,
     library::Library,
     pack::{Packed, pack, packed},
     plugins::{Found, Origin, yamls_beside},
@@ -81,6 +83,8 @@ pub enum SourceError {
     PluginYaml(Vec<Diagnostic>),
     #[error("the blueprint is not valid")]
     Invalid(Vec<Diagnostic>),
+    #[error("failed to find the operation: {0}")]
+    Function(String),
     #[error("the node is not valid")]
     Node(Vec<Diagnostic>),
 }
@@ -124,6 +128,7 @@ impl SourceError {
             | Self::Inputs(_)
             | Self::Invalid(_)
             | Self::PluginYaml(_)
+            | Self::Function(_)
             | Self::Node(_) => Exit::Refused,
             _ => Exit::Failed,
         }

@@ -9,8 +9,8 @@ pub struct Test {
     /// The plugin's source directory, with setup.py or pyproject.toml
     pub directory: Utf8PathBuf,
 
-    /// The function to run, package.module.function; with --node-type also the name of one of the
-    /// type's operations
+    /// What to run: a function, package.module.function; a script, by its path in the directory or
+    /// in --resources; with --node-type also the name of one of the type's operations
     #[arg(long, value_name = "FUNCTION")]
     pub operation: String,
 

@@ -72,7 +72,7 @@ fn flaw(call: &Call, modules: &Modules) -> Option<String> {
     }
 }
 
-fn has_word(text: &str, wanted: &str) -> bool {
+pub(super) fn has_word(text: &str, wanted: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == wanted)
 }
 

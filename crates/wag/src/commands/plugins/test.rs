@@ -6,7 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
-use waggoner_proto::agent::v1::{PythonOperation, Start, start::Implementation};
+use waggoner_proto::agent::v1::{
+    PythonOperation, ScriptOperation, Start, script_operation::Script, start::Implementation,
+};
 use waggoner_types::{ErrorKind, Outcome, TenantName};
 
 use super::Context;
@@ -24,7 +26,7 @@ mod lines;
 mod place;
 
 use self::{
-    given::Given,
+    given::{Given, SCRIPT},
     lines::Lines,
     place::{Place, forget_others},
 };
@@ -120,6 +122,7 @@ fn start(test: &Test, tree: &Tree, given: &Given, attempt: u32) -> Result<Start,
     let world = &given.world;
     let inputs = world.evaluate(Value::Object(given.inputs.clone())).map_err(refused)?;
     let nodes = world.shown_nodes().map_err(refused)?;
+    let implementation = implementation(tree, &given.function, &inputs);
     let id = Uuid::now_v7().to_string();
     let texts = |values: &[Value]| values.iter().map(ToString::to_string).collect();
     Ok(Start {
@@ -127,16 +130,33 @@ fn start(test: &Test, tree: &Tree, given: &Given, attempt: u32) -> Result<Start,
         epoch: u64::from(attempt) + 1,
         context_json: operation_context(test, tree, given, &id, attempt).to_string(),
         inputs_json: inputs.to_string(),
-        implementation: Some(Implementation::Python(PythonOperation {
-            task_name: given.function.clone(),
-            environment: Some(environment(tree)),
-        })),
+        implementation: Some(implementation),
         timeout: test.timeout.map(|seconds| waggoner_wire::duration(Duration::from_secs(seconds))),
         node_jsons: texts(&nodes),
         node_instance_jsons: texts(world.instances()),
         unlinked_timeout: Some(waggoner_wire::duration(UNLINKED)),
         ..Start::default()
     })
+}
+
+/// What the agent runs: a function of the plugin, or a script.
+fn implementation(tree: &Tree, function: &str, inputs: &Value) -> Implementation {
+    let text = |key: &str| inputs[key].as_str().map(str::to_owned);
+    let script = text("script_source").map(Script::Source);
+    match script.or_else(|| text("script_path").map(Script::Path)) {
+        Some(script) if function == SCRIPT => {
+            let process = inputs.get("process").filter(|process| !process.is_null());
+            Implementation::Script(ScriptOperation {
+                script: Some(script),
+                process_json: process.map_or_else(|| "{}".to_owned(), Value::to_string),
+                environment: Some(environment(tree)),
+            })
+        }
+        _ => Implementation::Python(PythonOperation {
+            task_name: function.to_owned(),
+            environment: Some(environment(tree)),
+        }),
+    }
 }
 
 /// Cloudify's `__cloudify_context` (`cloudify/workflows/workflow_context.py`).

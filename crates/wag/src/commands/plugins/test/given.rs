@@ -1,6 +1,6 @@
 //! What was typed, read: the operation, and the world that it is to see.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::{
     Error,
     cli::Test,
     inputs::mixed,
-    source::{NodeSketch, sketch},
+    source::{NodeSketch, SourceError, check_function, sketch},
     trial::{Subject, World},
 };
 
@@ -24,6 +24,9 @@ pub(super) struct Given {
     pub inputs: Map<String, Value>,
     pub world: World,
 }
+
+/// The function that runs scripts.
+pub(super) const SCRIPT: &str = "script_runner.tasks.run";
 
 /// What a state file says, under these names as in the output.
 const OWN: &str = "runtime_properties";
@@ -53,10 +56,25 @@ impl Given {
                 let mut all = declared["inputs"].as_object().cloned().unwrap_or_default();
                 all.append(&mut inputs);
                 inputs = all;
+            } else if !test.operation.contains(['.', '/']) {
+                let there = named(&node["operations"]);
+                let operation = &test.operation;
+                let why = format!("the type `{node_type}` has no `{operation}`: it has {there}");
+                return Err(SourceError::Function(why).into());
             }
             own.node = node;
         }
-        let last = test.operation.rsplit('.').next().unwrap_or_default();
+        let mut last = test.operation.rsplit('.').next().unwrap_or_default();
+        // As a blueprint may say it: a script's path, or its runner with the plugin that it is of.
+        let resources = test.resources.as_deref().unwrap_or(directory);
+        if function.contains('/') && resources.join(&function).is_file() {
+            last = Utf8Path::new(&test.operation).file_stem().unwrap_or_default();
+            inputs.insert("script_path".to_owned(), Value::String(function.clone()));
+            SCRIPT.clone_into(&mut function);
+        } else if function.strip_prefix("script.") == Some(SCRIPT) {
+            SCRIPT.clone_into(&mut function);
+        }
+        check_function(directory, &function)?;
         let operation_name = operation_name.unwrap_or_else(|| format!("{INTERFACE}.{last}"));
 
         let is_related = [&test.target_properties, &test.target_runtime_properties];
@@ -83,8 +101,10 @@ impl Given {
                 put(TARGET, target);
             }
         }
-        let world =
-            World::new(&own, target.as_ref(), mixed(&test.secrets)?, test.resources.clone());
+        // The scripts of a plugin's types lie beside its plugin.yaml.
+        let resources = (function == SCRIPT || test.resources.is_some()).then_some(resources);
+        let resources = resources.map(Utf8Path::to_owned);
+        let world = World::new(&own, target.as_ref(), mixed(&test.secrets)?, resources);
         Ok(Self { function, operation_name, inputs, world })
     }
 
@@ -107,6 +127,15 @@ fn declared<'o>(operations: &'o Value, name: &str) -> Option<(&'o String, &'o Va
     let does = |operation: &Value| operation["operation"].as_str().is_some_and(|it| !it.is_empty());
     let mut all = operations.as_object()?.iter().filter(|(_, operation)| does(operation));
     all.find(|(whole, _)| *whole == name || whole.rsplit('.').next() == Some(name))
+}
+
+/// The operations of a type that do something, by their short names.
+fn named(operations: &Value) -> String {
+    let does = |operation: &Value| operation["operation"].as_str().is_some_and(|it| !it.is_empty());
+    let all = operations.as_object().into_iter().flatten().filter(|(_, operation)| does(operation));
+    let names: BTreeSet<_> = all.filter_map(|(name, _)| name.rsplit('.').next()).collect();
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn read_state(path: &Utf8PathBuf) -> Result<Map<String, Value>, Error> {

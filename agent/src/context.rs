@@ -39,6 +39,7 @@ mod render;
 mod resource;
 mod rest;
 mod socket;
+mod upload;
 
 pub(crate) use self::{
     call::{CALL, Key},

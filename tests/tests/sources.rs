@@ -160,7 +160,8 @@ fn environments(site: &Site, agent: &str) -> Vec<String> {
     let folder = site.agent_dir(agent).join("python/environments");
     let entries = folder.read_dir_utf8().into_iter().flatten().map(Result::unwrap);
     let names = entries.map(|entry| entry.file_name().to_owned());
-    let mut names: Vec<_> = names.filter(|name| !name.ends_with(".lock")).collect();
+    let is_lock = |name: &String| Utf8Path::new(name).extension() == Some("lock");
+    let mut names: Vec<_> = names.filter(|name| !is_lock(name)).collect();
     names.sort();
     names
 }
@@ -201,8 +202,8 @@ fn plugins_of_a_blueprints_own_are_built_where_they_run() {
     assert_clear(&said, &[sentence, "with pip: setup.py line 2: SyntaxError: "]);
     assert_eq!(environments(&site, "central"), made);
 
-    let none = site.file("none/blueprint.yaml", &of_note("gone"));
-    site.deploy("none", &none, &[]);
+    let lacking = site.file("none/blueprint.yaml", &of_note("gone"));
+    site.deploy("none", &lacking, &[]);
     let said = wag.refused(1, &["executions", "start", "install", "-d", "none"]);
     assert_clear(&said, &["plugin `notes` comes from `plugins/gone`", "upload a wagon"]);
 }

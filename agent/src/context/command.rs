@@ -115,9 +115,10 @@ impl HostApi {
             Call::DownloadDirectory { path, target } => {
                 return self.download_directory(path, target).await;
             }
-            Call::UploadDeploymentFile { .. } | Call::DeleteDeploymentFile { .. } => {
-                return Err(unsupported("to change the deployment's files"));
+            Call::UploadDeploymentFile { target, source } => {
+                return self.upload_file(&target, &source, key).await;
             }
+            Call::DeleteDeploymentFile { path } => return self.delete_file(&path, key).await,
             Call::PluginPrefix => Ok(Value::Null),
             Call::PluginWorkdir => return self.plugin_workdir().map(Value::String),
         };
@@ -162,10 +163,6 @@ pub(super) fn refused(kind: &str, message: impl Into<String>) -> Refusal {
 /// A refusal as Cloudify's REST client raises it (`cloudify_rest_client/exceptions.py`).
 pub(super) fn client_error(refusal: &pb::Refusal) -> Refusal {
     refused("CloudifyClientError", format!("{}: {}", refusal.status, refusal.message))
-}
-
-fn unsupported(what: &str) -> Refusal {
-    refused("NonRecoverableError", format!("this agent does not support {what} yet"))
 }
 
 fn items(mut list: Value) -> Value {

@@ -199,7 +199,7 @@ fn rendered(
     render(text, variables, ctx).map_err(|error| refused("TemplateError", error.to_string()))
 }
 
-fn os_error(error: &io::Error) -> Refusal {
+pub(super) fn os_error(error: &io::Error) -> Refusal {
     refused("OSError", error.to_string())
 }
 

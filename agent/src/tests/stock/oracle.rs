@@ -1,9 +1,11 @@
 //! The stock dispatcher's side, and the manager that both sides ask.
 
 use std::{
+    collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,6 +21,8 @@ pub(super) struct Oracle {
     port: u16,
     child: Child,
     _folder: Utf8TempDir,
+    /// What was put in pieces, by its id.
+    bodies: Mutex<HashMap<String, String>>,
 }
 
 /// The source tree of the plugin, with the oracle beside it.
@@ -47,7 +51,7 @@ impl Oracle {
         let port = told["port"].as_u64().unwrap().try_into().unwrap();
         let cases = told["cases"].as_array().unwrap().clone();
         assert!(!cases.is_empty(), "there is no module `{module}`");
-        Self { cases, port, child, _folder: folder }
+        Self { cases, port, child, _folder: folder, bodies: Mutex::default() }
     }
 
     /// Shows what a run has left behind.
@@ -124,12 +128,19 @@ impl Oracle {
                     _ => "/api/v3.1",
                 };
                 let path = format!("{api}{}?{}", ask.path, ask.query);
-                let (status, body) = self.request(world, &ask.method, &path, &ask.body_json);
+                let put = self.bodies.lock().unwrap().remove(&ask.body_id);
+                let body = put.unwrap_or_else(|| ask.body_json.clone());
+                let (status, body) = self.request(world, &ask.method, &path, &body);
                 value(&json!({"status": status, "body": body}))
             }
             Ask::Resource(ask) if ask.directory => self.directory(world, &ask.path),
             Ask::Resource(ask) => self.resource(world, &ask.path),
-            Ask::PutBody(_) => missing(),
+            Ask::PutBody(piece) => {
+                let mut bodies = self.bodies.lock().unwrap();
+                let body = bodies.entry(piece.body_id.clone()).or_default();
+                body.push_str(std::str::from_utf8(&piece.data).unwrap());
+                value(&json!({ "size": body.len() }))
+            }
         }
     }
 
@@ -156,7 +167,8 @@ impl Oracle {
     fn directory(&self, world: &str, path: &str) -> Outcome {
         let mut archive = tar::Builder::new(Vec::new());
         let mut count = 0;
-        for folder in ["deployments/default_tenant/dep", "blueprints/default_tenant/bp"] {
+        // What comes later replaces what came before.
+        for folder in ["blueprints/default_tenant/bp", "deployments/default_tenant/dep"] {
             let root = format!("/resources/{folder}/{path}");
             let (status, index) = self.request(world, "GET", &root, "");
             for name in index.as_object().filter(|_| status == 200).into_iter().flatten() {

@@ -19,6 +19,12 @@ SCRIPTS = {
     'script_gets_resources': 'echo "[$(ctx get-resource both.txt)]"\n'
                              'cat "$(ctx download-resource conf/own.conf)"; echo\n'
                              'cat "$(ctx download-resource-and-render conf/a.conf \'@{"template_variables": {"who": "sh"}}\')"',
+    'script_keeps_files': 'printf "new text" > "$TMPDIR/up"\n'
+                          'ctx upload-deployment-file "sub/new file.txt" "$TMPDIR/up"\n'
+                          'cat "$(ctx download-resource "sub/new file.txt")"; echo\n'
+                          'ctx delete-deployment-file both.txt\n'
+                          'cat "$(ctx download-resource both.txt)"; echo\n'
+                          'ctx delete-deployment-file none.txt 2>/dev/null || echo none',
     'script_updates': 'ctx instance runtime_properties a 1; ctx instance update; ctx instance runtime_properties a',
     'script_is_killed': 'kill -9 $$',
 }

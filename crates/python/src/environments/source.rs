@@ -34,8 +34,9 @@ const SCRATCH: &str = ".build";
 /// What one of a project's files is called.
 const PROJECTS: [&str; 2] = ["pyproject.toml", "setup.py"];
 
-/// The interpreters that sources are for of which nothing is known.
-const ANY: &str = "py3";
+/// What is tried for sources that come without a cloudify-common, which says what it is for: the
+/// interpreter of Cloudify's own agents, others that its packages run on, any.
+const LIKELY: [&[&str]; 3] = [&["py311"], &["py312", "py310", "py39"], &["py3"]];
 
 /// How long a build may take: some wheels have to be compiled.
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -67,11 +68,13 @@ impl Environments {
         for extra in &spec.extra_wagons {
             wagons.push(wheels::unpack(&store, extra).await.map_err(refused)?);
         }
-        let supported = wagons.first().map_or_else(
-            || vec![ANY.to_owned()],
-            |unpacked| unpacked.wagon.metadata.supported_python_versions.clone(),
-        );
-        let interpreter = self.choose_interpreter(spec, &supported).await?;
+        let interpreter = match wagons.first() {
+            Some(unpacked) => {
+                let supported = &unpacked.wagon.metadata.supported_python_versions;
+                self.choose_interpreter(spec, supported).await?
+            }
+            None => self.likely_interpreter(spec).await?,
+        };
         let name = spec.name(&interpreter);
         let directory = self.directory();
         fs::create_dir_all(directory.as_std_path()).map_err(host)?;
@@ -86,6 +89,21 @@ impl Environments {
             record::remove(&directory, &name).map_err(host)?;
         }
         Ok(built?.environment(&directory, false))
+    }
+
+    async fn likely_interpreter(
+        &self,
+        spec: &EnvironmentSpec,
+    ) -> Result<Interpreter, EnvironmentError> {
+        let [first, others @ ..] =
+            LIKELY.map(|tags| tags.iter().copied().map(str::to_owned).collect::<Vec<_>>());
+        let mut chosen = self.choose_interpreter(spec, &first).await;
+        for tags in others {
+            if chosen.is_err() {
+                chosen = self.choose_interpreter(spec, &tags).await;
+            }
+        }
+        chosen
     }
 }
 
@@ -281,4 +299,45 @@ fn version_of(prefix: &Utf8Path, distribution: &str) -> Option<String> {
         let (name, version) = info.rsplit_once('-')?;
         (waggoner_wagon::normalized_name(name) == distribution).then(|| version.to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use waggoner_types::Digest;
+
+    use super::*;
+    use crate::{Form, WagonFile};
+
+    #[tokio::test]
+    async fn sources_of_which_nothing_is_known_get_what_cloudifys_packages_run_on() {
+        let interpreter = |tag: &&str| Interpreter {
+            path: format!("/usr/bin/{tag}").into(),
+            tag: (*tag).to_owned(),
+            version: String::new(),
+            bundled: None,
+            has_pip: true,
+            has_venv: true,
+        };
+        let wagon = WagonFile { path: Utf8PathBuf::new(), digest: Digest([0; 32]) };
+        let spec = EnvironmentSpec {
+            package_name: "web".to_owned(),
+            package_version: String::new(),
+            wagon,
+            form: Form::Source,
+            extra_wagons: Vec::new(),
+            python_tags: Vec::new(),
+            install_arguments: String::new(),
+        };
+        for (host, chosen) in [
+            (["py313", "py312", "py311"].as_slice(), Some("py311")),
+            (&["py313", "py312", "py310"], Some("py312")),
+            (&["py314", "py313"], Some("py314")),
+            (&[], None),
+        ] {
+            let found = host.iter().map(interpreter).collect();
+            let environments = Environments::with_tools("/nowhere", None, found);
+            let likely = environments.likely_interpreter(&spec).await;
+            assert_eq!(likely.ok().map(|found| found.tag).as_deref(), chosen, "{host:?}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tokio::sync::{OnceCell, RwLock, Semaphore, watch};
 use waggoner_types::TenantName;
-use waggoner_wagon::best_python_tag;
+use waggoner_wagon::{Metadata, best_python_tag};
 
 mod build;
 mod collect;
@@ -40,7 +40,7 @@ pub use self::{
     record::Installed,
     spec::{EnvironmentSpec, Form, WagonFile},
 };
-use self::{lock::Lock, making::Making};
+use self::{lock::Lock, making::Making, wheels::Unpacking};
 use crate::{Interpreter, Runtime, interpreters::interpreters_known};
 
 /// The environments of one host.
@@ -81,6 +81,15 @@ struct Inner {
     builds: Semaphore,
     /// Read while something is built, written while wheels are collected.
     quiet: RwLock<()>,
+}
+
+/// An environment that has its name and its interpreter, and is nobody else's to build.
+struct Begun {
+    name: String,
+    interpreter: Interpreter,
+    /// What somebody else has built meanwhile.
+    there: Option<Installed>,
+    _lock: Lock,
 }
 
 /// Installing is work for the disk: more at once would only slow each other down.
@@ -228,28 +237,59 @@ impl Environments {
         let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
         let refused = |source| EnvironmentError::Wagon { package: spec.to_string(), source };
         making.tell(Progress::Unpacking);
-        let own = wheels::unpack(&self.inner.root.join("wheels"), &spec.wagon).await;
-        let own = own.map_err(refused)?;
+        let mut unpacking = Unpacking::begin(&self.inner.root.join("wheels"), &spec.wagon);
+        let begun = match unpacking.described().await {
+            Some(metadata) => Some(self.begin(spec, &metadata).await),
+            None => None,
+        };
+        // Whatever has come of that: what is still written here, nobody may collect.
+        let own = unpacking.end().await.map_err(refused);
+        let Some(begun) = begun else {
+            return Err(own.expect_err("what is not refused has described itself"));
+        };
+        let Begun { name, interpreter, there, _lock } = begun?;
+        let directory = self.directory();
+        if let Some(installed) = there {
+            return Ok(installed.environment(&directory, true));
+        }
+        let built = async {
+            let inner = &self.inner;
+            build::build(inner, &directory, &name, spec, &interpreter, own?, making).await
+        };
+        let built = built.await;
+        if built.is_err() {
+            record::remove(&directory, &name).map_err(host)?;
+        }
+        Ok(built?.environment(&directory, false))
+    }
+
+    /// Begins an environment for which there is nothing to install yet, unless it is there.
+    async fn begin(
+        &self,
+        spec: &EnvironmentSpec,
+        metadata: &Metadata,
+    ) -> Result<Begun, EnvironmentError> {
+        let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
         let supported = match spec.python_tags.as_slice() {
-            [] => &own.wagon.metadata.supported_python_versions,
+            [] => &metadata.supported_python_versions,
             given => given,
         };
         let interpreter = self.choose_interpreter(spec, supported).await?;
         let name = spec.name(&interpreter);
         let directory = self.directory();
         fs::create_dir_all(directory.as_std_path()).map_err(host)?;
-        let _lock = Lock::take(&directory.join(format!("{name}.lock"))).await.map_err(host)?;
-        if let Some(installed) = record::read(&directory, &name) {
-            return Ok(installed.environment(&directory, true));
-        }
-        // What an agent that was killed left behind.
-        record::remove(&directory, &name).map_err(host)?;
-        let (inner, interpreter) = (&self.inner, &interpreter);
-        let built = build::build(inner, &directory, &name, spec, interpreter, own, making).await;
-        if built.is_err() {
+        let lock = Lock::take(&directory.join(format!("{name}.lock"))).await.map_err(host)?;
+        let there = record::read(&directory, &name);
+        if there.is_none() {
+            // What an agent that was killed left behind.
             record::remove(&directory, &name).map_err(host)?;
+            let begun = build::begin(&self.inner, &directory, &name, spec, &interpreter).await;
+            if begun.is_err() {
+                record::remove(&directory, &name).map_err(host)?;
+            }
+            begun?;
         }
-        Ok(built?.environment(&directory, false))
+        Ok(Begun { name, interpreter, there, _lock: lock })
     }
 
     fn directory(&self) -> Utf8PathBuf {

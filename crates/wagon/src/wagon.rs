@@ -68,13 +68,21 @@ impl Wagon {
 
     /// Reads and checks a wagon, and unpacks its wheels into a directory, which is made, at the same
     /// time. After an error some of them may be there.
-    pub fn unpack(path: &Utf8Path, budget: &Budget, into: &Utf8Path) -> Result<Self, Refusal> {
+    ///
+    /// What the wagon says of itself is told as soon as it is read, mostly before the wheels are; it
+    /// may still be refused then.
+    pub fn unpack(
+        path: &Utf8Path,
+        budget: &Budget,
+        into: &Utf8Path,
+        described: impl FnOnce(&Metadata),
+    ) -> Result<Self, Refusal> {
         let file = fs::File::open(path.as_std_path())
             .map_err(|error| Flaw::Unreadable(error).of(KIND, path))?;
         fs::create_dir_all(into.as_std_path())
             .map_err(|error| Flaw::unwritable(into, error).of(KIND, path))?;
         let found = Found { into: Some(into.to_owned()), ..Found::default() };
-        Self::read_as(path, std::io::BufReader::new(file), budget, found)
+        Self::read_as(path, std::io::BufReader::new(file), budget, found, described)
     }
 
     /// Reads and checks a wagon under a name for messages.
@@ -83,7 +91,7 @@ impl Wagon {
         source: impl Read + Seek,
         budget: &Budget,
     ) -> Result<Self, Refusal> {
-        Self::read_as(name, source, budget, Found::default())
+        Self::read_as(name, source, budget, Found::default(), |_| {})
     }
 
     fn read_as(
@@ -91,8 +99,18 @@ impl Wagon {
         source: impl Read + Seek,
         budget: &Budget,
         mut found: Found,
+        described: impl FnOnce(&Metadata),
     ) -> Result<Self, Refusal> {
-        let walked = walk(source, budget, &mut |entry, content| found.take(entry, content, budget));
+        let mut described = Some(described);
+        let walked = walk(source, budget, &mut |entry, content| {
+            found.take(entry, content, budget)?;
+            if let Some(metadata) = &found.metadata
+                && let Some(described) = described.take()
+            {
+                described(metadata);
+            }
+            Ok(())
+        });
         let checked = walked.and_then(|format| {
             let (metadata, wheels) = found.check()?;
             Ok(Self { path: name.to_owned(), format, metadata, wheels, budget: *budget })

@@ -50,6 +50,26 @@ pub(super) struct Build<'a> {
     pub(super) installer: Installer<'a>,
 }
 
+/// Makes an environment that has an interpreter and no wheel.
+pub(super) async fn begin(
+    inner: &Inner,
+    directory: &Utf8Path,
+    name: &str,
+    spec: &EnvironmentSpec,
+    interpreter: &Interpreter,
+) -> Result<(), EnvironmentError> {
+    let build = Build::of(inner, directory, name, spec, interpreter);
+    let build = build.ok_or_else(|| no_tool(spec, interpreter))?;
+    build.make().await.map_err(|source| EnvironmentError::Install {
+        package: spec.to_string(),
+        tag: interpreter.tag.clone(),
+        tool: build.installer.name(),
+        foreign: String::new(),
+        source,
+    })
+}
+
+/// Puts the wheels into an environment that was begun, and makes it one that is found.
 pub(super) async fn build(
     inner: &Inner,
     directory: &Utf8Path,
@@ -82,14 +102,12 @@ pub(super) async fn build(
         .expect("keeping wheels does not panic")
         .map_err(refused)?;
 
-    let installer = installer(inner, interpreter, spec).ok_or_else(|| {
-        EnvironmentError::NoTool { package: package.clone(), python: interpreter.path.to_string() }
-    })?;
-    let (wheels, tool) = (stored.len(), installer.name());
+    let build = Build::of(inner, directory, name, spec, interpreter);
+    let build = build.ok_or_else(|| no_tool(spec, interpreter))?;
+    let (wheels, tool) = (stored.len(), build.installer.name());
     info!(environment = name, wheels, tool, "building");
     making.tell(Progress::Installing { wheels, tool });
-    let build = Build { root: &inner.root, prefix: directory.join(name), interpreter, installer };
-    if let Err(source) = build.run(spec, &stored).await {
+    if let Err(source) = build.install(spec, &stored).await {
         // What pip says of a damaged wheel, or of one for another platform, does not name it.
         let foreign = wheels::foreign(&stored, interpreter);
         let broken = tokio::task::spawn_blocking(move || wheels::broken(&stored)).await;
@@ -117,6 +135,10 @@ pub(super) async fn build(
     record.write(directory).map_err(|source| EnvironmentError::Host { package, source })?;
     info!(environment = name, "built");
     Ok(record)
+}
+
+fn no_tool(spec: &EnvironmentSpec, interpreter: &Interpreter) -> EnvironmentError {
+    EnvironmentError::NoTool { package: spec.to_string(), python: interpreter.path.to_string() }
 }
 
 /// Lets uv forget what it has unpacked of some distributions.
@@ -165,24 +187,52 @@ impl Installer<'_> {
 
 // === impl Build ===
 
-impl Build<'_> {
+impl<'a> Build<'a> {
+    fn of(
+        inner: &'a Inner,
+        directory: &Utf8Path,
+        name: &str,
+        spec: &EnvironmentSpec,
+        interpreter: &'a Interpreter,
+    ) -> Option<Self> {
+        let installer = installer(inner, interpreter, spec)?;
+        Some(Self { root: &inner.root, prefix: directory.join(name), interpreter, installer })
+    }
+
     pub(super) async fn run(
         &self,
         spec: &EnvironmentSpec,
         stored: &[Stored],
     ) -> Result<(), ToolFailure> {
-        let python = self.interpreter.path.as_str();
-        let prefix = self.prefix.as_str();
-        let links = self.links(stored);
-        let targets = self.targets(spec, stored);
-        let further = spec.install_arguments.split_whitespace().map(str::to_owned);
+        self.make().await?;
+        self.install(spec, stored).await
+    }
+
+    /// Makes the environment, without any wheel.
+    async fn make(&self) -> Result<(), ToolFailure> {
+        let (python, prefix) = (self.interpreter.path.as_path(), self.prefix.as_str());
         match &self.installer {
             Installer::Uv(uv) => {
-                self.call(uv, &["venv", "--no-project", "--python", python, prefix], []).await?;
-                if targets.is_empty() {
-                    return Ok(());
-                }
-                let own = self.prefix.join("bin/python");
+                let fixed = ["venv", "--no-project", "--python", python.as_str(), prefix];
+                self.call(uv, &fixed, []).await
+            }
+            Installer::Pip(_) => {
+                self.call(python, &["-I", "-m", "venv", "--without-pip", prefix], []).await
+            }
+        }
+    }
+
+    /// Puts the wheels into the environment.
+    async fn install(&self, spec: &EnvironmentSpec, stored: &[Stored]) -> Result<(), ToolFailure> {
+        let links = self.links(stored);
+        let targets = self.targets(spec, stored);
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let further = spec.install_arguments.split_whitespace().map(str::to_owned);
+        let own = self.prefix.join("bin/python");
+        match &self.installer {
+            Installer::Uv(uv) => {
                 let fixed = [
                     "pip",
                     "install",
@@ -196,11 +246,6 @@ impl Build<'_> {
                 self.call(uv, &fixed, links.into_iter().chain(targets)).await
             }
             Installer::Pip(wheel) => {
-                let base = self.interpreter.path.as_path();
-                self.call(base, &["-I", "-m", "venv", "--without-pip", prefix], []).await?;
-                if targets.is_empty() {
-                    return Ok(());
-                }
                 let fixed = [
                     "-m",
                     "pip",
@@ -216,13 +261,12 @@ impl Build<'_> {
                     "--pre",
                 ];
                 let arguments = links.into_iter().chain(further).chain(targets);
-                let own = self.prefix.join("bin/python");
                 if wheel.is_some() {
                     return self.call(&own, &fixed, arguments).await;
                 }
                 // The interpreter's own pip, told which environment it is for.
                 let fixed = [&["-m", "pip", "--python", own.as_str()], &fixed[2..]].concat();
-                self.call(base, &fixed, arguments).await
+                self.call(&self.interpreter.path, &fixed, arguments).await
             }
         }
     }

@@ -8,8 +8,12 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, spawn_blocking},
+};
 use waggoner_types::Digest;
-use waggoner_wagon::{Budget, Flaw, Refusal, Wagon, Wheel, WheelName, check_wheel};
+use waggoner_wagon::{Budget, Flaw, Metadata, Refusal, Wagon, Wheel, WheelName, check_wheel};
 
 use super::WagonFile;
 use crate::Interpreter;
@@ -32,17 +36,15 @@ pub(super) struct Unpacked {
 #[derive(Debug)]
 struct Partial(Utf8PathBuf);
 
-/// Reads and unpacks a wagon, in a thread of its own.
+/// A wagon that is being read and unpacked, in a thread of its own.
+pub(super) struct Unpacking {
+    described: oneshot::Receiver<Metadata>,
+    ended: JoinHandle<Result<Unpacked, Refusal>>,
+}
+
+/// Reads and unpacks a wagon.
 pub(super) async fn unpack(root: &Utf8Path, file: &WagonFile) -> Result<Unpacked, Refusal> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    let partial = Partial(root.join(format!(".partial-{}-{next}", std::process::id())));
-    let path = file.path.clone();
-    let unpacking = tokio::task::spawn_blocking(move || {
-        let wagon = Wagon::unpack(&path, &Budget::WAGON, &partial.0)?;
-        Ok(Unpacked { wagon, partial })
-    });
-    unpacking.await.expect("reading a wagon does not panic")
+    Unpacking::begin(root, file).end().await
 }
 
 /// Puts the wheels of some wagons into the store and returns those to install from: all of the
@@ -130,6 +132,33 @@ fn is_for(wheel: &WheelName, tag: &str) -> bool {
         platform == "any" || (platform.contains("linux") && platform.ends_with(env::consts::ARCH))
     });
     python && platform
+}
+
+// === impl Unpacking ===
+
+impl Unpacking {
+    pub(super) fn begin(root: &Utf8Path, file: &WagonFile) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let partial = Partial(root.join(format!(".partial-{}-{next}", std::process::id())));
+        let path = file.path.clone();
+        let (described_tx, described) = oneshot::channel();
+        let ended = spawn_blocking(move || {
+            let tell = |metadata: &Metadata| drop(described_tx.send(metadata.clone()));
+            let wagon = Wagon::unpack(&path, &Budget::WAGON, &partial.0, tell)?;
+            Ok(Unpacked { wagon, partial })
+        });
+        Self { described, ended }
+    }
+
+    /// Waits for what the wagon says of itself; nothing where it is refused before it does.
+    pub(super) async fn described(&mut self) -> Option<Metadata> {
+        (&mut self.described).await.ok()
+    }
+
+    pub(super) async fn end(self) -> Result<Unpacked, Refusal> {
+        self.ended.await.expect("reading a wagon does not panic")
+    }
 }
 
 // === impl Stored ===

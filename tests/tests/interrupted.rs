@@ -7,18 +7,22 @@ use waggoner_testkit::{Daemon, Site, Wag, eventually, python_program};
 
 use crate::{fixtures::assert_clear, wagons::awkward};
 
-/// A `uv` that tells when it is called, and waits for as long as there is a file `hold`.
+/// A `uv` that tells when it is called, and waits for as long as there is a file `hold`. It ends
+/// with who called it.
 const HELD: &str = "#!/bin/sh
 [ \"$1\" = --version ] || : > @FOLDER@/called
 while [ -e @FOLDER@/hold ]; do sleep 0.1; done
+kill -0 $PPID || exit 1
 exec @UV@ \"$@\"
 ";
 
-fn state(wag: &Wag, plugin: &str) -> String {
+/// How a plugin stands on the story's agent, and why.
+fn state(wag: &Wag, plugin: &str) -> (String, Value) {
     let plugin = wag.json(&["plugins", "get", plugin]);
     let mut all = plugin["installations"].as_array().unwrap().iter();
     let here = all.find(|installation| installation["agent"] == "web");
-    here.map_or_else(String::new, |here| here["state"].as_str().unwrap().to_owned())
+    let stands = |here: &Value| (here["state"].as_str().unwrap().to_owned(), here["error"].clone());
+    here.map_or_else(Default::default, stands)
 }
 
 fn held_uv(folder: &Utf8Path) -> String {
@@ -49,7 +53,7 @@ fn an_installation_under_way_is_not_removed_and_outlives_its_link_and_the_manage
     let is = |wanted: &str| {
         eventually(&format!("the plugin to be {wanted}"), || {
             let state = state(&wag, plugin);
-            if state == wanted { Ok(()) } else { Err(state) }
+            if state.0 == wanted { Ok(()) } else { Err(state) }
         });
     };
     fs::write(&hold, "").unwrap();

@@ -74,6 +74,24 @@ fn an_agent_without_digests_is_believed() {
 }
 
 #[test]
+fn records_whose_digest_nobody_knows_are_gone_on_after() {
+    let mut half = talking();
+    let lost = |sequence, digest| {
+        let record = Record { sequence, said: digest, computed: digest, ends: false };
+        Input::Record(record)
+    };
+    assert_eq!(half.step(lost(1, 0)), [Output::Take]);
+    half.step(Input::Flush);
+    half.step(Input::Stored);
+    half.step(Input::Cut);
+    let unknown = Prefix { length: 1, chain: 0 };
+    assert_eq!(half.step(Input::Linked), [Output::Open(Opening::Resume(unknown))]);
+    assert_eq!(half.step(lost(2, 20)), [Output::Take]);
+    assert_eq!(half.taken(), prefix(2));
+    assert_eq!(half.step(record(3)), [Output::Take]);
+}
+
+#[test]
 fn a_cancel_is_sent_on_return() {
     let mut half = talking();
     half.step(Input::Cut);

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::Parser as _;
 use tokio::{
-    runtime::Runtime,
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::SignalStream};
@@ -36,7 +36,8 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<(), StartError> {
-    let runtime = Runtime::new().map_err(StartError::Runtime)?;
+    let runtime =
+        Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
     runtime.block_on(async {
         let agent = Agent::bind(config).await?;
         agent.run(orders()).await

@@ -15,6 +15,7 @@ use tokio::sync::{
     oneshot, watch,
 };
 use tracing::error;
+use waggoner_task::{Delivery, Handover};
 
 use crate::{Journal, Place, Recovered, Refused, Write, Written};
 
@@ -36,6 +37,7 @@ struct Thread {
     journal: Journal,
     jobs: mpsc::Receiver<Job>,
     place: watch::Sender<Place>,
+    handover: Handover,
     /// Tidying failed the last time, and that was told.
     untidy: bool,
 }
@@ -67,7 +69,8 @@ impl Writer {
     pub fn start(journal: Journal) -> io::Result<(Self, JoinHandle<()>)> {
         let (jobs_tx, jobs) = mpsc::channel(WAITING);
         let (place, place_rx) = watch::channel(journal.place());
-        let thread = Thread { journal, jobs, place, untidy: false };
+        let handover = Handover::new();
+        let thread = Thread { journal, jobs, place, handover, untidy: false };
         let handle =
             thread::Builder::new().name("journal-writer".to_owned()).spawn(move || thread.run())?;
         Ok((Self { jobs: jobs_tx, place: place_rx }, handle))
@@ -151,16 +154,20 @@ impl Thread {
         let written = self.journal.apply(writes);
         let synced = if durable { self.sync() } else { Ok(()) };
         self.publish();
+        let mut deliveries = Vec::new();
         for (answer, written) in answers.into_iter().zip(written) {
-            answer.send(written.and_then(|written| synced.clone().map(|()| written))).ok();
+            let written = written.and_then(|written| synced.clone().map(|()| written));
+            deliveries.push(delivery(answer, written));
         }
         for answer in syncs {
-            answer.send(synced.clone()).ok();
+            deliveries.push(delivery(answer, synced.clone()));
         }
         for answer in snapshots {
             let snapshot = self.journal.snapshot();
-            answer.send(snapshot.map_err(|failure| Refused::Io(Arc::new(failure)))).ok();
+            let snapshot = snapshot.map_err(|failure| Refused::Io(Arc::new(failure)));
+            deliveries.push(delivery(answer, snapshot));
         }
+        self.handover.hand_over(deliveries);
     }
 
     fn sync(&mut self) -> Result<(), Refused> {
@@ -177,6 +184,11 @@ impl Thread {
         let place = self.journal.place();
         self.place.send_if_modified(|known| std::mem::replace(known, place) != place);
     }
+}
+
+fn delivery<T: Send + 'static>(answer: oneshot::Sender<T>, result: T) -> Delivery {
+    // Who asked may be gone.
+    Box::new(move || drop(answer.send(result)))
 }
 
 // === impl Group ===

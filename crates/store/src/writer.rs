@@ -18,6 +18,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
+use waggoner_task::{Delivery, Handover};
 
 use crate::error::Stop;
 
@@ -72,6 +73,7 @@ struct Thread {
     jobs: mpsc::Receiver<Job>,
     last_event: watch::Sender<u64>,
     counts: Arc<Counts>,
+    handover: Handover,
 }
 
 /// How many writes may wait. Each waits for its commit anyway, so the bound only caps memory; two
@@ -91,7 +93,8 @@ impl Writer {
     ) -> io::Result<Self> {
         let (jobs_tx, jobs) = mpsc::channel(WAITING);
         let counts = Arc::new(Counts::default());
-        let thread = Thread { connection, jobs, last_event, counts: Arc::clone(&counts) };
+        let handover = Handover::new();
+        let thread = Thread { connection, jobs, last_event, counts: Arc::clone(&counts), handover };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || thread.run())?;
         Ok(Self { jobs: Some(jobs_tx), thread: Some(thread), counts })
@@ -169,9 +172,11 @@ impl Thread {
                 error!(error = &failure as &dyn std::error::Error, "failed to commit a group");
                 Lost(Arc::new(failure))
             });
-            for answer in answers {
-                answer(committed.clone());
-            }
+            let deliveries = answers.into_iter().map(|answer| {
+                let committed = committed.clone();
+                Box::new(move || answer(committed)) as Delivery
+            });
+            self.handover.hand_over(deliveries.collect());
         }
     }
 

@@ -14,6 +14,7 @@ mod backoff;
 #[cfg(test)]
 mod captured;
 mod group;
+mod handover;
 mod outcome;
 mod slow;
 mod tasks;
@@ -23,6 +24,7 @@ pub use tokio_util::sync::CancellationToken;
 pub use self::{
     backoff::Backoff,
     group::{Failure, Group},
+    handover::{Delivery, Handover},
     outcome::{BoxError, Outcome},
     slow::slow,
     tasks::{Overdue, Tasks},

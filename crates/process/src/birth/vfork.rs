@@ -7,6 +7,7 @@ use std::{
     mem::MaybeUninit,
     os::fd::{AsRawFd as _, OwnedFd},
     ptr,
+    sync::LazyLock,
 };
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -33,6 +34,7 @@ struct CloneArgs {
 /// What the child is given, in memory that it shares with us.
 struct Errand<'a> {
     image: &'a Image,
+    ignored: &'a [libc::c_int],
     /// The number of the error that kept it from its program; 0 for none.
     error: libc::c_int,
 }
@@ -45,22 +47,29 @@ const CLONE_VM_VFORK: u64 = 0x0000_0100 | 0x0000_4000;
 /// The child begins in the cgroup of the descriptor (linux/sched.h).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// The child's handlers are taken away as it begins, before one could run (linux/sched.h).
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
 /// The highest number of a signal (`SIGRTMAX`).
 const SIGNALS: libc::c_int = 64;
+
+/// The signals that this process ignores, which the kernel would have a program ignore too: the
+/// standard library ignores one as it starts, and nobody changes that.
+static IGNORED: LazyLock<Vec<libc::c_int>> = LazyLock::new(ignored);
 
 /// Starts a child in a cgroup that is open. On an error nothing runs.
 pub(super) fn start(cgroup: &OwnedFd, image: &Image) -> io::Result<Pid> {
     let mut stack = Box::<Stack>::new_uninit();
-    let mut errand = Errand { image, error: 0 };
+    let mut errand = Errand { image, ignored: &IGNORED, error: 0 };
     let args = CloneArgs {
-        flags: CLONE_VM_VFORK | CLONE_INTO_CGROUP,
+        flags: CLONE_VM_VFORK | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND,
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         stack: stack.as_mut_ptr() as u64,
         stack_size: size_of::<Stack>() as u64,
         cgroup: u64::from(cgroup.as_raw_fd().cast_unsigned()),
         ..CloneArgs::default()
     };
-    // A handler of ours that runs in the child would run in our memory.
+    // What comes in between is the program's.
     let mask = block_all();
     // SAFETY: VFORK holds this thread until the child has left our memory, so that stack, errand
     // and image outlive its use of them; it changes nothing but the errand's error.
@@ -118,11 +127,11 @@ unsafe fn clone(args: &CloneArgs, errand: *mut Errand<'_>) -> i64 {
 /// `errno` happens to the thread that waits.
 extern "C" fn child(errand: *mut Errand<'_>) -> ! {
     // SAFETY: `start` keeps it alive, and looks at it only when we are gone.
-    let Errand { image, error } = unsafe { &mut *errand };
+    let Errand { image, ignored, error } = unsafe { &mut *errand };
     // SAFETY: these calls may be made after a `vfork`; all pointers are the image's, and end with
     // a null where a list or a string has to.
     unsafe {
-        if become_ours(image) {
+        if become_ours(image, ignored) {
             let (program, args, env) = (&image.program, &image.args, &image.env);
             libc::execve(program.as_ptr(), args.pointers.as_ptr(), env.pointers.as_ptr());
         }
@@ -136,13 +145,12 @@ extern "C" fn child(errand: *mut Errand<'_>) -> ! {
 /// # Safety
 ///
 /// Only in a child that has handlers, descriptors and a directory of its own.
-unsafe fn become_ours(image: &Image) -> bool {
+unsafe fn become_ours(image: &Image, ignored: &[libc::c_int]) -> bool {
     // SAFETY: as above. The structures are the kernel's, for which zero is the default.
     unsafe {
         let defaults: libc::sigaction = MaybeUninit::zeroed().assume_init();
-        for signal in 1..=SIGNALS {
-            // Fails for the two that have no other.
-            libc::sigaction(signal, &raw const defaults, ptr::null_mut());
+        for signal in ignored {
+            libc::sigaction(*signal, &raw const defaults, ptr::null_mut());
         }
         let streams = image.streams.iter().zip(0..).all(|(from, to)| libc::dup2(*from, to) == to);
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
@@ -152,6 +160,18 @@ unsafe fn become_ours(image: &Image) -> bool {
             && libc::chdir(image.cwd.as_ptr()) == 0
             && libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) == 0
     }
+}
+
+fn ignored() -> Vec<libc::c_int> {
+    let is_ignored = |signal: &libc::c_int| {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: it fills the structure or fails, for the two that the C library keeps.
+        unsafe {
+            libc::sigaction(*signal, ptr::null(), action.as_mut_ptr()) == 0
+                && action.assume_init().sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..=SIGNALS).filter(is_ignored).collect()
 }
 
 fn block_all() -> libc::sigset_t {

@@ -1,6 +1,6 @@
 //! The connection of a daemon: requests come, answers and news go.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, iter, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -171,6 +171,8 @@ async fn write_news(
                 true
             }
         };
+        // In one breath, after the answers.
+        batch.extend(waiting(news));
         encode(&mut batch, &mut bytes);
         let written = token.run_until_cancelled(half.write_all_buf(&mut bytes)).await;
         if let Some(Err(error)) = written {
@@ -182,14 +184,17 @@ async fn write_news(
             break;
         }
     }
-    while let Some(event) = news.next().now_or_never().flatten() {
-        batch.push(to_news(event));
-    }
+    batch.extend(waiting(news));
     while let Ok(answer) = answers.try_recv() {
         batch.push(answer);
     }
     encode(&mut batch, &mut bytes);
     timeout(LAST, half.write_all_buf(&mut bytes)).await.unwrap_or(Ok(()))
+}
+
+/// The news that there are.
+fn waiting(news: &News) -> impl Iterator<Item = pb::Response> {
+    iter::from_fn(|| news.next().now_or_never().flatten()).map(to_news)
 }
 
 /// Writes the answers that there are.

@@ -5,7 +5,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use prost::Message as _;
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use waggoner_journal::{Class, Refused as Unwritten, Write};
 use waggoner_process::{Child, Output, SpawnError};
 use waggoner_proto::supervisor::v1 as pb;
@@ -145,7 +145,7 @@ async fn begin(
     if let Err(error) = told.await {
         warn!(%error, attempt = %attempt.id, "the start of a process is not on record");
     }
-    info!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");
+    debug!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");
     let (house, attempt) = (Arc::clone(house), Arc::clone(attempt));
     let operation = Operation { house, attempt, spawn, child, output, began, birth, used };
     Ok(Started::Now(pid, Box::new(operation)))
@@ -223,7 +223,7 @@ pub(super) async fn settle(house: &House, attempt: &Attempt, pid: Option<i32>, e
             error!(%error, attempt = %attempt.id, "the end of a process is not on record");
         }
     }
-    info!(attempt = %attempt.id, exit = ?exited.exit, "process ended");
+    debug!(attempt = %attempt.id, exit = ?exited.exit, "process ended");
     attempt.live(Life::Spent { pid });
     house.tell(Event::Ended { attempt: attempt.id, exited, last: attempt.last() });
     house.forget(attempt);

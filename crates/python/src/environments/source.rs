@@ -132,7 +132,9 @@ async fn make(
     let before = EnvironmentSpec { install_arguments: String::new(), ..spec.clone() };
     let installer = build::installer(inner, interpreter, &before).ok_or_else(no_tool)?;
     let (wheels, tool) = (stored.len(), installer.name());
-    making.tell(Progress::Installing { wheels, tool });
+    if wheels > 0 {
+        making.tell(Progress::Installing { wheels, tool });
+    }
     let prefix = directory.join(name);
     let base = Build { root: &inner.root, prefix: prefix.clone(), interpreter, installer };
     base.run(&before, &stored).await.map_err(|source| EnvironmentError::Install {

@@ -53,9 +53,6 @@ def create(times, **_):
 def start(**_):
     with open(sys.prefix + '/started', 'a') as started:
         started.write('once\\n')
-    if ctx.node.properties.get('text'):
-        with open('/proc/%d/cmdline' % os.getppid()) as parent:
-            ctx.instance.runtime_properties['warm'] = 'waggoner_runtime.server' in parent.read()
 
 
 def delete(**_):
@@ -179,7 +176,7 @@ fn plugins_of_a_blueprints_own_are_built_where_they_run() {
     }
     zip(&blueprint.with_file_name("plugins/here.zip"), &HERE);
     site.install("own", &blueprint, &[]);
-    let note = json!({"note": "abab", "source": "notes-plugin", "own": true, "warm": true});
+    let note = json!({"note": "abab", "source": "notes-plugin", "own": true});
     assert_eq!(runtime_properties(&wag, "own", "note"), note);
     assert_eq!(runtime_properties(&wag, "own", "app"), json!({"more": "and more"}));
     let messages = wag.messages("own");

@@ -37,6 +37,7 @@ const FILES: &[(&str, &str)] = files![
     "waggoner_runtime/endpoint.py"
     "waggoner_runtime/events.py"
     "waggoner_runtime/install.py"
+    "waggoner_runtime/rehearsal.py"
     "waggoner_runtime/rest.py"
     "waggoner_runtime/server.py"
 ];

@@ -84,7 +84,13 @@ class _Events:
         except RuntimeError:
             pass  # It is about to look.
 
+    def is_new(self):
+        """Says whether nothing has ever been added."""
+        return self.thread is None and not self.queue and not self.sending.locked()
+
     def flush(self):
+        if self.is_new():
+            return
         if self.thread is not None and self.thread.is_alive() and _is_handled():
             heard = _closed_lock()
             self.queue.append(heard)
@@ -169,7 +175,9 @@ def flush():
 
 def _after_fork():
     global _events
-    _events = _Events()
+    # What holds nothing is good for the child too, and a fork writes to as little as it can.
+    if not _events.is_new():
+        _events = _Events()
 
 
 if hasattr(os, 'register_at_fork'):

@@ -263,6 +263,14 @@ async fn a_plugin_finds_its_own_environment() {
 }
 
 #[tokio::test]
+async fn a_rehearsal_succeeds_and_changes_nothing() {
+    for mut site in Site::each_way().await {
+        let changed = site.run("web_plugin.rehearse", &json!({})).await.result;
+        assert_eq!(changed, Ok(json!([])));
+    }
+}
+
+#[tokio::test]
 async fn functions_in_inputs_are_evaluated_by_the_agent() {
     for mut site in Site::each_way().await {
         let context = json!({"has_intrinsic_functions": true});

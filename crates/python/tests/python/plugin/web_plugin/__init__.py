@@ -34,6 +34,33 @@ def prefix(ctx, **_):
     return ctx.plugin.prefix
 
 
+def rehearse(**_):
+    """Rehearses as a warm server does, and returns what that changed."""
+    import gc
+    import logging
+    import threading
+
+    from waggoner_runtime import rehearsal
+
+    def state():
+        gc.collect()
+        loggers = logging.root.manager.loggerDict
+        return {
+            'loggers': {name: getattr(it, 'level', None) for name, it in loggers.items()},
+            'root': [logging.root.level] + [str(it) for it in logging.root.handlers],
+            'handlers': len(logging._handlerList),
+            'environment': dict(os.environ),
+            'modules': sorted(sys.modules),
+            'files': len(os.listdir('/proc/self/fd')),
+            'threads': [thread.name for thread in threading.enumerate()],
+        }
+
+    before = state()
+    rehearsal._rehearse()
+    after = state()
+    return [what for what in before if before[what] != after[what]]
+
+
 def fail(ctx, how, **_):
     ctx.logger.error('failing')
     ctx.instance.runtime_properties['failed'] = how

@@ -2,10 +2,10 @@
 what is made when it is first needed is made, and, in a fork, memory that will be written to is its
 own already.
 
-It leaves no other trace: it opens no socket, writes no file, and changes no logger.
+It leaves no other trace: it opens no socket, writes no file, and leaves the loggers as every operation
+finds them.
 """
 
-import io
 import json
 import logging
 import os
@@ -51,12 +51,16 @@ def _rehearse():
 
 
 def _set_up_logging():
-    """Does what `cloudify.logs` does, and undoes it."""
+    """Has `cloudify.logs` do what it does for every operation, and takes its handlers off again."""
+    from cloudify import logs
+
     root = logging.getLogger()
-    handler = logging.StreamHandler(io.StringIO())
-    handler.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter('%(message)s'))
-    root.addHandler(handler)
-    root.setLevel(root.level)
-    root.removeHandler(handler)
-    handler.close()
+    level, before = root.level, root.handlers[:]
+    try:
+        logs.setup_logger_base('INFO')
+    finally:
+        root.setLevel(level)
+        for handler in root.handlers[:]:
+            if handler not in before:
+                root.removeHandler(handler)
+                handler.close()

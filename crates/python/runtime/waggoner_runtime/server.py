@@ -223,6 +223,7 @@ def _become(channel, mark, cgroup, descriptors):
     os.close(stderr)
     if not select.select([errand], [], [], 0)[0]:
         # Nobody waits: what this costs it does not cost later.
+        _set_environment([name + b'=' + value for name, value in os.environ._data.items()])
         rehearsal.rehearse()
     fields = _read_errand(errand)
     os.close(errand)

@@ -257,6 +257,12 @@ impl Journal {
         after: u64,
         most: usize,
     ) -> Result<Vec<Stored>, ReadError> {
+        // As below.
+        if let Ok(mut reader) = self.reader.try_lock()
+            && reader.is_at_hand(id, after + 1)
+        {
+            return reader.read(id, after, most);
+        }
         let reader = Arc::clone(&self.reader);
         let read = move || reader.lock().expect("a reader does not panic").read(id, after, most);
         let read = spawn_blocking(read).await;

@@ -142,6 +142,10 @@ impl Place {
 /// looks there for what came of it.
 pub(super) async fn clear(house: &House, attempt: AttemptId) {
     let path = house.state.attempts().join(attempt.to_string());
+    // A plain program has none; it is sooner looked for than somebody is sent.
+    if !path.exists() {
+        return;
+    }
     let cleared = spawn_blocking(move || remove(&path)).await;
     if let Ok(Err(error)) = cleared {
         warn!(%error, "an operation's directory cannot be removed");

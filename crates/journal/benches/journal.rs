@@ -60,7 +60,7 @@ fn bare() -> f64 {
 
 fn durable(runtime: &Runtime, callers: usize) -> f64 {
     let directory = Utf8TempDir::new().expect("a directory can be made");
-    let (writer, thread) = start(directory.path());
+    let (writer, thread) = start(runtime, directory.path());
     let attempt = AttemptId(Uuid::from_u128(1));
     let bytes = Bytes::from_static(&[1; SMALL]);
     let rate = runtime.block_on(async {
@@ -79,14 +79,14 @@ fn durable(runtime: &Runtime, callers: usize) -> f64 {
         per_second(done, begun)
     });
     drop(writer);
-    thread.join().expect("the writer ends");
+    join(runtime, thread);
     rate
 }
 
 /// One side writes, the other reads and acknowledges.
 fn through(runtime: &Runtime) -> f64 {
     let directory = Utf8TempDir::new().expect("a directory can be made");
-    let (writer, thread) = start(directory.path());
+    let (writer, thread) = start(runtime, directory.path());
     let attempts: Vec<_> =
         (0..ATTEMPTS).map(|number| AttemptId(Uuid::from_u128(number.into()))).collect();
     runtime.block_on(async {
@@ -115,7 +115,7 @@ fn through(runtime: &Runtime) -> f64 {
     assert_eq!(read, THROUGH);
     let rate = per_second(read, begun) / 1e6;
     drop(writer);
-    thread.join().expect("the writer ends");
+    join(runtime, thread);
     rate
 }
 
@@ -147,10 +147,16 @@ fn read(directory: &Utf8Path, writer: &Writer, attempts: &[AttemptId], each: u64
     bytes
 }
 
-fn start(directory: &Utf8Path) -> (Writer, thread::JoinHandle<()>) {
+fn start(runtime: &Runtime, directory: &Utf8Path) -> (Writer, thread::JoinHandle<()>) {
+    let _inside = runtime.enter();
     let settings = Settings { per_attempt: u64::MAX, total: u64::MAX, ..Settings::default() };
     let (journal, _) = Journal::open(directory, settings).expect("it can be opened");
     Writer::start(journal).expect("a thread can be started")
+}
+
+fn join(runtime: &Runtime, thread: thread::JoinHandle<()>) {
+    let joined = runtime.block_on(async { tokio::task::spawn_blocking(|| thread.join()).await });
+    joined.expect("the runtime lives").expect("the writer ends");
 }
 
 async fn open(writer: &Writer, attempt: AttemptId) {

@@ -59,6 +59,9 @@ enum Search {
     Removed,
 }
 
+/// How many bytes behind the last one are at hand: a part of the least memory of a host.
+const AT_HAND: u64 = 4 * 1024 * 1024;
+
 // === impl Reader ===
 
 impl Reader {
@@ -149,6 +152,14 @@ impl Reader {
             return Err(self.lost(attempt, sequence..=first - 1)?);
         }
         Ok(records)
+    }
+
+    /// Says whether a record was written so lately that its bytes are surely in memory still.
+    pub fn is_at_hand(&self, attempt: AttemptId, sequence: u64) -> bool {
+        self.index.find(attempt, sequence).is_some_and(|trail| {
+            let Spot { segment, offset } = trail.spot;
+            segment == self.place.segment && offset + AT_HAND > self.place.offset
+        })
     }
 
     /// Forgets where the attempt's records up to `upto` are: they will not be asked for again.

@@ -4,6 +4,7 @@
 //! busier the journal is, the more writes share a sync, and a lone write waits for nobody.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     io,
     sync::Arc,
@@ -15,7 +16,7 @@ use tokio::sync::{
     oneshot, watch,
 };
 use tracing::error;
-use waggoner_task::{Delivery, Handover};
+use waggoner_task::{Delivery, Handover, gather};
 
 use crate::{Journal, Place, Recovered, Refused, Write, Written};
 
@@ -35,7 +36,9 @@ enum Job {
 
 struct Thread {
     journal: Journal,
-    jobs: mpsc::Receiver<Job>,
+    jobs: mpsc::Receiver<Vec<Job>>,
+    /// What has come and is not written yet.
+    waiting: VecDeque<Job>,
     place: watch::Sender<Place>,
     handover: Handover,
     /// Tidying failed the last time, and that was told.
@@ -66,11 +69,16 @@ const GROUP_BYTES: usize = 1 << 20;
 
 impl Writer {
     /// Starts the thread.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, which carries the jobs to the thread and the results back.
     pub fn start(journal: Journal) -> io::Result<(Self, JoinHandle<()>)> {
-        let (jobs_tx, jobs) = mpsc::channel(WAITING);
+        let (jobs_tx, jobs) = gather(WAITING);
         let (place, place_rx) = watch::channel(journal.place());
         let handover = Handover::new();
-        let thread = Thread { journal, jobs, place, handover, untidy: false };
+        let waiting = VecDeque::new();
+        let thread = Thread { journal, jobs, waiting, place, handover, untidy: false };
         let handle =
             thread::Builder::new().name("journal-writer".to_owned()).spawn(move || thread.run())?;
         Ok((Self { jobs: jobs_tx, place: place_rx }, handle))
@@ -113,7 +121,7 @@ impl Writer {
 impl Thread {
     fn run(mut self) {
         while let Some(first) = self.next() {
-            let group = Group::gather(first, &mut self.jobs);
+            let group = self.gather(first);
             self.commit(group);
         }
         self.sync().ok();
@@ -122,13 +130,34 @@ impl Thread {
     /// The next job; tidies in the meantime, and a step before each, so that it keeps up.
     fn next(&mut self) -> Option<Job> {
         while self.tidy() {
-            match self.jobs.try_recv() {
+            match self.waits() {
                 Ok(job) => return Some(job),
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return None,
             }
         }
-        self.jobs.blocking_recv()
+        if self.waiting.is_empty() {
+            self.waiting.extend(self.jobs.blocking_recv()?);
+        }
+        self.waiting.pop_front()
+    }
+
+    /// The next job, if there is one already.
+    fn waits(&mut self) -> Result<Job, TryRecvError> {
+        if self.waiting.is_empty() {
+            self.waiting.extend(self.jobs.try_recv()?);
+        }
+        self.waiting.pop_front().ok_or(TryRecvError::Empty)
+    }
+
+    fn gather(&mut self, first: Job) -> Group {
+        let mut group = Group::default();
+        group.add(first);
+        while group.writes.len() < GROUP && group.bytes < GROUP_BYTES {
+            let Ok(job) = self.waits() else { break };
+            group.add(job);
+        }
+        group
     }
 
     /// Says whether there is more to tidy.
@@ -194,16 +223,6 @@ fn delivery<T: Send + 'static>(answer: oneshot::Sender<T>, result: T) -> Deliver
 // === impl Group ===
 
 impl Group {
-    fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
-        let mut group = Self::default();
-        group.add(first);
-        while group.writes.len() < GROUP && group.bytes < GROUP_BYTES {
-            let Ok(job) = jobs.try_recv() else { break };
-            group.add(job);
-        }
-        group
-    }
-
     fn add(&mut self, job: Job) {
         match job {
             Job::Write { write, durable, answer } => {

@@ -1,4 +1,4 @@
-//! The way from a thread back into a runtime, for results that come in groups.
+//! The ways from a runtime to a thread and back, for what comes in groups.
 
 use tokio::{runtime::Handle, sync::mpsc};
 
@@ -12,6 +12,28 @@ pub struct Handover(Option<mpsc::UnboundedSender<Vec<Delivery>>>);
 
 /// Gives one its result; it must neither block nor panic.
 pub type Delivery = Box<dyn FnOnce() + Send>;
+
+/// Gathers what is sent in one breath, by tasks that are ready together, so that the thread which
+/// takes it is woken once: what is sent on the left comes out on the right, in order and never in
+/// an empty group. As many as `waiting` wait in between, and a group more.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn gather<T: Send + 'static>(waiting: usize) -> (mpsc::Sender<T>, mpsc::Receiver<Vec<T>>) {
+    let (sender, mut sent) = mpsc::channel(waiting);
+    let (groups_tx, groups) = mpsc::channel(1);
+    // It ends with the last sender, or with the receiver.
+    Handle::current().spawn(async move {
+        let mut group = Vec::new();
+        while sent.recv_many(&mut group, waiting).await > 0 {
+            if groups_tx.send(std::mem::take(&mut group)).await.is_err() {
+                return;
+            }
+        }
+    });
+    (sender, groups)
+}
 
 // === impl Handover ===
 
@@ -98,6 +120,18 @@ mod tests {
             .map(oneshot::Receiver::blocking_recv)
             .collect();
         assert_eq!(numbers, [Ok(0), Ok(1), Ok(2), Ok(3)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_in_one_breath_is_one_group() {
+        let (sender, mut groups) = gather(8);
+        let send = async |number| sender.send(number).await.unwrap();
+        tokio::join!(send(1), send(2), send(3));
+        assert_eq!(groups.recv().await, Some(vec![1, 2, 3]));
+        send(4).await;
+        drop(sender);
+        assert_eq!(groups.recv().await, Some(vec![4]));
+        assert_eq!(groups.recv().await, None);
     }
 
     #[test]

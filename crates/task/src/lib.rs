@@ -24,7 +24,7 @@ pub use tokio_util::sync::CancellationToken;
 pub use self::{
     backoff::Backoff,
     group::{Failure, Group},
-    handover::{Delivery, Handover},
+    handover::{Delivery, Handover, gather},
     outcome::{BoxError, Outcome},
     slow::slow,
     tasks::{Overdue, Tasks},

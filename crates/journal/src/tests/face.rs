@@ -32,7 +32,7 @@ async fn what_is_written_is_read_by_another_and_survives_a_restart() {
     assert_eq!(texts, [b"two".as_slice(), b"done"]);
 
     drop(writer);
-    thread.join().unwrap();
+    tokio::task::spawn_blocking(|| thread.join()).await.unwrap().unwrap();
     let (_, known) = Journal::open(directory.path(), Settings::default()).unwrap();
     assert_eq!(known.len(), 1);
     assert_eq!((known[0].last, known[0].chain), (written.sequence, written.chain));
@@ -60,7 +60,7 @@ async fn what_many_write_at_once_another_reads_in_order() {
     let known = writer.snapshot().await.unwrap();
     assert!(known.iter().all(|known| known.tombstone && known.last == RECORDS + 1));
     drop(writer);
-    thread.join().unwrap();
+    tokio::task::spawn_blocking(|| thread.join()).await.unwrap().unwrap();
     let files = directory.path().read_dir_utf8().unwrap();
     let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes < 8 * settings.segment, "{bytes} bytes are left");

@@ -138,11 +138,13 @@ async fn begin(
     let birth = birth.note(house, Some(child.proof()));
     let note = birth.encode_to_vec();
     let body = Body::ProcessStarted { pid: pid.unsigned_abs() };
-    let told = async {
-        house.note(attempt.id, slot, note).await?;
-        house.append(attempt, Class::Kept, body).await.map(drop)
-    };
-    if let Err(error) = told.await {
+    // In this order, and in one breath.
+    let told = tokio::join!(
+        biased;
+        house.note(attempt.id, slot, note),
+        house.append(attempt, Class::Kept, body),
+    );
+    if let Err(error) = told.0.and(told.1) {
         warn!(%error, attempt = %attempt.id, "the start of a process is not on record");
     }
     debug!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");

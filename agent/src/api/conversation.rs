@@ -183,7 +183,7 @@ impl Conversation {
             self.ahead = read.into();
         }
         let stored = self.ahead.front().expect("the loop has found it");
-        let record = pb::Record::decode(stored.bytes.as_ref());
+        let record = pb::Record::decode(stored.bytes.clone());
         let record = record.map_err(|error| Refused::new(Reason::Internal, error.to_string()))?;
         Ok(pb::Record { sequence, chain: stored.chain, ..record })
     }

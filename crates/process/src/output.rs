@@ -22,7 +22,7 @@ pub struct Output {
     end: End,
 }
 
-/// Consecutive bytes of one of the two streams: one to 65,536 of them.
+/// Consecutive bytes of one of the two streams: one to 131,072 of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     pub source: Source,
@@ -65,12 +65,12 @@ struct Stream {
     cut: bool,
 }
 
-/// The most bytes in a chunk.
-const CHUNK: usize = 64 * 1024;
+/// The most bytes in a chunk: what becomes of each costs as much as many of its bytes.
+const CHUNK: usize = 128 * 1024;
 
-/// How much a child may write while nobody reads: a few chunks, so that it goes on while one of them
-/// is carried away.
-const PIPE: usize = 4 * CHUNK;
+/// How much a child may write while nobody reads: more than a chunk, so that it goes on while one
+/// is carried away. Each pipe counts against what the pipes of a user may hold.
+const PIPE: usize = 2 * CHUNK;
 
 /// The first size of a buffer. Most operations write less.
 const SMALL: usize = 4 * 1024;

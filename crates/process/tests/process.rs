@@ -30,7 +30,7 @@ fn shell(script: &str) -> Spawn {
 async fn read(output: &mut Output) -> (Vec<u8>, Vec<u8>) {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     while let Some(chunk) = output.next().await {
-        assert!((1..=65_536).contains(&chunk.bytes.len()));
+        assert!((1..=131_072).contains(&chunk.bytes.len()));
         match chunk.source {
             Source::Stdout => stdout.extend(chunk.bytes),
             Source::Stderr => stderr.extend(chunk.bytes),

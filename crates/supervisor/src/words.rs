@@ -38,9 +38,9 @@ pub struct Warm {
 /// What becomes of what a process writes to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Records of bytes, cut anywhere: 64 KiB or 20 ms, whichever comes first.
+    /// Records of bytes, cut anywhere: 128 KiB or 20 ms, whichever comes first.
     Raw,
-    /// Records of whole lines: 1024 of them and 64 KiB at the most. A line of more than 32 KiB is
+    /// Records of whole lines: 2048 of them and 160 KiB at the most. A line of more than 32 KiB is
     /// cut between letters, and the record ends at each cut.
     Lines,
     /// Nothing but the [`Tail`] is kept.

@@ -61,9 +61,12 @@ fn to_body(body: Body) -> pb::record::Body {
     use pb::record::Body as Message;
     match body {
         Body::ProcessStarted { pid } => Message::ProcessStarted(pb::ProcessStarted { pid }),
-        Body::Output { stream, offset, lines, data } => {
-            Message::Output(pb::Output { stream: to_stream(stream), data, offset, lines })
-        }
+        Body::Output { stream, offset, lines, data } => Message::Output(pb::Output {
+            stream: to_stream(stream),
+            data: data.into(),
+            offset,
+            lines,
+        }),
         Body::Gap { stream, from, to, reason } => {
             Message::Gap(pb::Gap { stream: to_stream(stream), from, to, reason })
         }
@@ -82,7 +85,7 @@ fn from_body(body: pb::record::Body) -> Result<Body, Refused> {
         Message::ProcessStarted(pb::ProcessStarted { pid }) => Body::ProcessStarted { pid },
         Message::Output(pb::Output { stream, data, offset, lines }) => {
             let stream = from_stream(stream, "record.output.stream")?;
-            Body::Output { stream, offset, lines, data }
+            Body::Output { stream, offset, lines, data: data.into() }
         }
         Message::Gap(pb::Gap { stream, from, to, reason }) => {
             Body::Gap { stream: from_stream(stream, "record.gap.stream")?, from, to, reason }

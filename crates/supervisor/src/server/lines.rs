@@ -12,11 +12,13 @@ pub(super) struct Lines {
 /// fits into one log record of 32 KiB.
 const LONGEST: usize = 32 * 1024 - 64;
 
-/// The most bytes of a piece, unless one line alone has more.
-const PIECE: usize = 64 * 1024;
+/// The most bytes of a piece: a chunk of output and the line that had begun before it, so that a
+/// chunk becomes one piece, and not one and a little more.
+const PIECE: usize = 128 * 1024 + LONGEST;
 
-/// The most lines of a piece: what becomes of each costs more than its bytes.
-const MOST: usize = 1024;
+/// The most lines of a piece: what becomes of each costs more than its bytes, and who reads them
+/// back gets a whole piece at once.
+const MOST: usize = 2048;
 
 // === impl Lines ===
 
@@ -26,7 +28,7 @@ impl Lines {
     /// A piece holds whole lines; or its last line is a part of one that is too long, and has no
     /// line feed. Where lines are cut does not depend on how the bytes come.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::of(self.begun.len() + bytes.len());
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let mut part = part;
             while self.begun.len() + part.len() > LONGEST {
@@ -67,21 +69,30 @@ fn boundary(bytes: &[u8]) -> usize {
     (LONGEST - 3..=LONGEST).rev().find(|at| !is_inside(at)).unwrap_or(LONGEST)
 }
 
-#[derive(Default)]
 struct Pieces {
     done: Vec<Vec<u8>>,
     open: Vec<u8>,
     lines: usize,
+    /// How many bytes may come.
+    left: usize,
 }
 
 // === impl Pieces ===
 
 impl Pieces {
+    fn of(left: usize) -> Self {
+        Self { done: Vec::new(), open: Vec::new(), lines: 0, left }
+    }
+
     fn add(&mut self, line: &[u8]) {
         if self.lines == MOST || self.open.len() + line.len() > PIECE {
             self.end();
         }
+        if self.open.is_empty() {
+            self.open.reserve(self.left.min(PIECE));
+        }
         self.open.extend_from_slice(line);
+        self.left = self.left.saturating_sub(line.len());
         self.lines += 1;
     }
 
@@ -119,7 +130,7 @@ mod tests {
         fn chunks_do_not_matter(
             lengths in prop::collection::vec(prop_oneof![0..90_usize, LONGEST - 3..LONGEST + 3, 3 * LONGEST..3 * LONGEST + 9], 0..8),
             letter in prop_oneof![Just("x"), Just("é"), Just("漢"), Just("🚚")],
-            chunk in prop_oneof![1..64_usize, 10_000..70_000_usize],
+            chunk in prop_oneof![1..64_usize, 10_000..140_000_usize],
         ) {
             let whole = lengths.iter().map(|length| letter.repeat(length / letter.len())).collect::<Vec<_>>().join("\n");
             let pieces = cut(whole.as_bytes(), chunk);
@@ -138,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_has_1024_lines_at_the_most() {
-        let counts: Vec<_> = cut(&b"\n".repeat(2500), 65_536).iter().map(Vec::len).collect();
-        assert_eq!(counts, [1024, 1024, 452]);
+    fn a_piece_has_2048_lines_at_the_most() {
+        let counts: Vec<_> = cut(&b"\n".repeat(5000), 131_072).iter().map(Vec::len).collect();
+        assert_eq!(counts, [2048, 2048, 904]);
     }
 
     #[test]
@@ -148,6 +159,15 @@ mod tests {
         let text = format!("a\n{}\nb\nc", "x".repeat(2 * LONGEST + 7));
         let lengths: Vec<_> = cut(text.as_bytes(), 70_000).iter().map(Vec::len).collect();
         assert_eq!(lengths, [2 + LONGEST, LONGEST, 10, 1]);
+    }
+
+    #[test]
+    fn a_full_chunk_is_one_piece_wherever_its_lines_end() {
+        let line = format!("{}\n", "x".repeat(99));
+        let whole = line.repeat(5 * 128 * 1024 / line.len());
+        let mut lines = Lines::default();
+        let chunks = whole.as_bytes().chunks_exact(128 * 1024);
+        assert!(chunks.map(|chunk| lines.push(chunk).len()).all(|pieces| pieces == 1));
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! Bytes per second of what an operation writes, from its pipe through the journal, mTLS and the
-//! manager to its store, beside `cat` reading the same pipe, and beside gRPC with a message for
-//! each line; and the memory of the agent meanwhile, also while its manager stands still.
+//! manager to its store; and the memory of the agent meanwhile, also while its manager stands still.
 //!
 //! ```text
-//!  a writer ──pipe──▶ supervisor ─▶ journal ─▶ daemon ─▶ mTLS ─▶ this process ─▶ store (a disk)
-//!  a writer ──pipe──▶ cat
+//!  ours     a writer ──pipe──▶ supervisor ─▶ journal ─▶ daemon ─▶ mTLS ─▶ this process ─▶ store
+//!  cat      a writer ──pipe──▶ cat
+//!  kept     a writer ──pipe──▶ a line ─▶ a record of the journal ─▶ mTLS ─▶ a row of the store
+//!  unkept   a writer ──pipe──▶ a line ─▶ mTLS ─▶ nowhere
 //! ```
+//!
+//! Of the two that say a gRPC message for each line, the kept one promises what ours does: a line is
+//! in a journal before it is said and in a store before it is acknowledged, by the same journal,
+//! the same store and the same disk. The unkept one is what gRPC and TLS alone cost, and promises
+//! nothing. Neither crosses from process to process, and neither keeps a watermark.
 
 use std::{
     env,
@@ -29,12 +35,16 @@ mod writer;
 
 use gate::Gate;
 use measure::Pairs;
+use messages::Promise;
 use site::{measure_by_a_way, measure_on_a_site};
 
 /// How many bytes one operation writes, in lines of 100: whole blocks at a time, as most programs
 /// do whose output is no terminal; and each line by itself.
 const BLOCKS: u32 = 200_000_000;
 const LINES: u32 = 60_000_000;
+
+/// How many bytes are written where each line is kept by itself, which takes that much longer.
+const KEPT: u32 = 12_000_000;
 
 /// How many pairs are taken.
 const PAIRS: usize = 5;
@@ -45,6 +55,9 @@ const STALL: u32 = 30;
 const PACE: u32 = 5_000_000;
 
 const SHELL: &str = "/bin/sh";
+
+/// What a shell is told so that so many bytes are written.
+type Script<'a> = &'a dyn Fn(u32) -> String;
 
 fn main() {
     if writer::called() {
@@ -67,25 +80,31 @@ fn main() {
 }
 
 async fn throughput(bench: &Bench) {
-    let blocks = format!("yes {} | head -c {BLOCKS}", "x".repeat(99));
+    let blocks = |bytes: u32| format!("yes {} | head -c {bytes}", "x".repeat(99));
     let program = env::current_exe().expect("we are a file");
     let program = program.to_str().expect("its path is UTF-8");
-    let lines = format!("{program} {}", writer::lines(LINES).join(" "));
-    for (name, bytes, script) in [("logs-blocks", BLOCKS, blocks), ("logs-lines", LINES, lines)] {
-        let (mut beside_cat, mut beside_messages) = (Pairs::default(), Pairs::default());
+    let lines = |bytes: u32| format!("{program} {}", writer::lines(bytes).join(" "));
+    let ways: [(&str, u32, Script<'_>); 2] =
+        [("logs-blocks", BLOCKS, &blocks), ("logs-lines", LINES, &lines)];
+    for (name, bytes, script) in ways {
+        let [mut beside_cat, mut beside_kept, mut beside_unkept] =
+            [(); 3].map(|()| Pairs::default());
         for round in 0..=PAIRS {
-            let ours = megabytes(bytes, written(bench, SHELL, &["-c", &script])).await;
-            let cat = megabytes(bytes, async { cat(&script) }).await;
-            let took = Box::pin(messages::send(&script)).await;
-            let messages = f64::from(bytes) / 1e6 / took.as_secs_f64();
+            let whole = script(bytes);
+            let ours = megabytes(bytes, written(bench, SHELL, &["-c", &whole])).await;
+            let cat = megabytes(bytes, async { cat(&whole) }).await;
+            let unkept = rate(bytes, Box::pin(messages::send(&whole, Promise::Nothing)).await);
+            let kept = rate(KEPT, Box::pin(messages::send(&script(KEPT), Promise::Kept)).await);
             // The first pair warms up.
             if round > 0 {
                 beside_cat.push(ours, cat);
-                beside_messages.push(ours, messages);
+                beside_kept.push(ours, kept);
+                beside_unkept.push(ours, unkept);
             }
         }
         beside_cat.print(name, "MB/s", "cat");
-        beside_messages.print(name, "MB/s", "a gRPC message for each line");
+        beside_kept.print(name, "MB/s", "a gRPC message for each line, kept as ours");
+        beside_unkept.print(name, "MB/s", "a gRPC message for each line, kept nowhere");
     }
 }
 
@@ -119,7 +138,11 @@ async fn stalled(bench: &Bench, directory: &Utf8Path, gate: &Gate) {
 async fn megabytes(bytes: u32, work: impl Future<Output = ()>) -> f64 {
     let start = Instant::now();
     work.await;
-    f64::from(bytes) / 1e6 / start.elapsed().as_secs_f64()
+    rate(bytes, start.elapsed())
+}
+
+fn rate(bytes: u32, took: Duration) -> f64 {
+    f64::from(bytes) / 1e6 / took.as_secs_f64()
 }
 
 async fn written(bench: &Bench, program: &str, args: &[&str]) {

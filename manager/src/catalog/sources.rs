@@ -128,7 +128,14 @@ impl Place {
 
 /// Where a plugin comes from, for people: `plugins/NAME`, or an address.
 pub(crate) fn origin(source: &str) -> String {
-    if source.contains("://") { source.to_owned() } else { format!("{PLUGINS}/{source}") }
+    let Some((scheme, rest)) = source.split_once("://") else {
+        return format!("{PLUGINS}/{source}");
+    };
+    // Who reads it need not know the password or the token of who wrote it.
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}/{path}")
 }
 
 /// Makes sure that there is an artifact of a plugin's sources, and returns its digest. The first of

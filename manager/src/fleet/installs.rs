@@ -141,16 +141,21 @@ pub(crate) async fn delete(
     deletion: Deletion,
 ) -> Result<(), waggoner_store::Error> {
     let standing = store.installations(tenant.clone(), vec![id]).await?;
-    let gone = store.delete_plugin(tenant.clone(), id, deletion).await?;
-    let mut links = home.fleet.links_of(&tenant);
-    links.retain(|link| standing.iter().any(|it| it.agent == link.key.name));
-    let work = Arc::clone(home);
-    home.tasks.spawn("uninstall", async move {
-        for link in links {
-            remove(&work, &link, &gone).await;
-        }
+    let (work, store) = (Arc::clone(home), store.clone());
+    // Also where whoever asks has gone meanwhile: nobody could name the plugin any more.
+    let deleted = home.tasks.whole(async move {
+        let gone = store.delete_plugin(tenant.clone(), id, deletion).await?;
+        let mut links = work.fleet.links_of(&tenant);
+        links.retain(|link| standing.iter().any(|it| it.agent == link.key.name));
+        let home = Arc::clone(&work);
+        work.tasks.spawn("uninstall", async move {
+            for link in links {
+                remove(&home, &link, &gone).await;
+            }
+        });
+        Ok(())
     });
-    Ok(())
+    deleted.await.unwrap_or(Ok(()))
 }
 
 /// Notes how a plugin stands on an agent.

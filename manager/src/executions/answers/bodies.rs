@@ -70,11 +70,18 @@ impl Bodies {
             file.write_all(&data).await?;
             file.flush().await
         };
-        written.await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => lost(),
-            _ => Unanswered::broken(&error),
-        })?;
+        let written = written.await;
         let mut known = self.known();
+        if let Err(error) = written {
+            // It takes nobody's place, unless something of it is there.
+            if known.sizes.get(&id) == Some(&0) {
+                known.sizes.remove(&id);
+            }
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound => lost(),
+                _ => Unanswered::broken(&error),
+            });
+        }
         let size = known.sizes.entry(id).or_default();
         *size = (*size).max(offset + data.len() as u64);
         Ok(*size)

@@ -153,7 +153,7 @@ async fn cancel(call: &Call<'_>, id: ExecutionId, mode: CancelMode) -> Result<()
     };
     // It may be this very request that has ended it.
     let now = call.home().store.execution(call.tenant(), id).await?;
-    if call.was_tried && now.status == ExecutionStatus::Cancelled {
+    if call.was_tried && now.status.is_end() {
         return Ok(());
     }
     Err(refusal.into())

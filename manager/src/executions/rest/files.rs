@@ -12,13 +12,18 @@
 //!
 //! A directory is what the deployment has of it over what the blueprint has (`cloudify/manager.py`).
 
-use std::{collections::HashSet, io, iter};
+use std::{
+    collections::HashSet,
+    io, iter,
+    sync::{Mutex, PoisonError},
+};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
+use tracing::warn;
 use waggoner_store::{blueprint::Blueprint, deployment::Deployment};
 use waggoner_types::{BlueprintId, Chain, DeploymentId, PluginId, TenantName};
 use waggoner_wagon::{Budget, unpack_tree};
@@ -43,6 +48,9 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// How many files a deployment may have.
 const MOST_FILES: usize = 10_000;
+
+/// Held while files are put with a deployment.
+static PUTTING: Mutex<()> = Mutex::new(());
 
 /// What lies under a path.
 #[derive(Debug)]
@@ -162,6 +170,8 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
                         .map_err(|error| Unanswered::broken(&error))?;
                     vec![(own, target)]
                 };
+                // One after the other: what is there counts for who comes next.
+                let _turn = PUTTING.lock().unwrap_or_else(PoisonError::into_inner);
                 require_room(&folder, &put)?;
                 put.iter().try_for_each(|(file, target)| {
                     place(&folder, file, target).map_err(|error| Unanswered::broken(&error))
@@ -295,11 +305,12 @@ fn require_room(folder: &Utf8Path, put: &[(Utf8PathBuf, Utf8PathBuf)]) -> Result
     let broken = |error: io::Error| Unanswered::broken(&error);
     let length = |path: &Utf8Path| fs::metadata(path).map_or(0, |found| found.len());
     let (mut bytes, mut files) = (0, put.len());
-    if folder.exists() {
+    if files <= MOST_FILES && folder.exists() {
+        let targets: HashSet<_> = put.iter().map(|(_, target)| target).collect();
         let there = index(folder).map_err(broken)?;
         let there = there.as_object().into_iter().flat_map(Map::keys);
         for path in there.map(|path| folder.join(path)) {
-            if !put.iter().any(|(_, target)| *target == path) {
+            if !targets.contains(&path) {
                 bytes += length(&path);
                 files += 1;
             }
@@ -346,9 +357,15 @@ pub(crate) async fn sweep(home: &Home) -> Result<(), Unanswered> {
         };
         let there: HashSet<_> = all(page).await?.iter().map(|one| folder(home, one)).collect();
         let gone = found.into_iter().filter(|found| !there.contains(found)).collect::<Vec<_>>();
-        let removed = spawn_blocking(move || gone.iter().try_for_each(fs::remove_dir_all)).await;
-        let removed = removed.map_err(io::Error::other).flatten();
-        removed.map_err(|error| Unanswered::broken(&error))?;
+        let remove = move || {
+            for folder in gone {
+                // The others go all the same.
+                if let Err(error) = fs::remove_dir_all(&folder) {
+                    warn!(%error, "the files of a deployment that is gone cannot be removed");
+                }
+            }
+        };
+        spawn_blocking(remove).await.map_err(|error| Unanswered::broken(&error))?;
     }
     Ok(())
 }

@@ -45,11 +45,15 @@ pub(super) struct Chosen<'q> {
     wanted: Option<String>,
     /// By which fields, and whether downwards; the first counts most.
     orders: Vec<(&'q str, bool)>,
-    /// How many items come before the end of the page.
+    /// How many items come before the page, and before its end.
+    from: usize,
     upto: usize,
     items: Vec<Value>,
     total: usize,
 }
+
+/// How many items are held at once at the most: some tens of megabytes.
+const MOST_HELD: usize = 50_000;
 
 // === impl Chosen ===
 
@@ -74,6 +78,7 @@ impl<'q> Chosen<'q> {
             rules,
             wanted: query.get("_search").map(|text| text.to_lowercase()),
             orders: query.all("_sort").map(order).collect(),
+            from: offset(query),
             upto,
             items: Vec::new(),
             total: 0,
@@ -92,15 +97,27 @@ impl<'q> Chosen<'q> {
         }
         self.total += 1;
         if self.orders.is_empty() {
-            if self.items.len() < self.upto {
-                self.items.push(item);
+            if (self.from..self.upto).contains(&(self.total - 1)) {
+                self.hold(item)?;
             }
             return Ok(());
         }
-        self.items.push(item);
+        self.hold(item)?;
         if self.items.len() > self.upto.saturating_mul(2).saturating_add(PAGE) {
             self.order();
         }
+        Ok(())
+    }
+
+    fn hold(&mut self, item: Value) -> Result<(), Unanswered> {
+        if self.items.len() == MOST_HELD {
+            let why = format!(
+                "the list has more than {MOST_HELD} items to hold at once: ask for pages, with \
+                 `_size` and `_offset`, and without `_sort`"
+            );
+            return Err(Unanswered::invalid(&why));
+        }
+        self.items.push(item);
         Ok(())
     }
 
@@ -116,8 +133,10 @@ impl<'q> Chosen<'q> {
     /// Returns the page, and where it is in the whole.
     pub(super) fn page(mut self) -> Result<(Vec<Value>, Value), Unanswered> {
         self.order();
-        let Self { query, items, total, upto, .. } = self;
-        let page = items.into_iter().take(upto).skip(offset(query));
+        let Self { query, orders, items, total, from, upto, .. } = self;
+        // Without an order those before it were let go as they came.
+        let skipped = if orders.is_empty() { 0 } else { from };
+        let page = items.into_iter().take(upto).skip(skipped);
         let page = page.map(|item| included(query, item)).collect::<Result<_, _>>()?;
         Ok((page, json!({ "total": total, "size": size(query), "offset": offset(query) })))
     }

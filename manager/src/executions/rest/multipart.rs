@@ -11,10 +11,11 @@ pub(super) struct Form<R> {
     held: Vec<u8>,
     /// What stands between two parts.
     delimiter: Vec<u8>,
+    has_begun: bool,
 }
 
 /// How much is read at once, in bytes.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = if cfg!(test) { 7 } else { 64 << 10 };
 
 /// The longest head of a part, in bytes: a few lines.
 const LONGEST_HEAD: usize = 16 << 10;
@@ -37,13 +38,14 @@ impl<R: Read> Form<R> {
     /// Begins with the first delimiter, before which there is nothing.
     pub(super) fn new(bytes: R, boundary: &str) -> Self {
         // The first one lacks the line's end that belongs to the others.
-        Self { bytes, held: b"\r\n".to_vec(), delimiter: format!("\r\n--{boundary}").into() }
+        let delimiter = format!("\r\n--{boundary}").into();
+        Self { bytes, held: b"\r\n".to_vec(), delimiter, has_begun: false }
     }
 
     /// Returns the name of the next part, nothing after the last. What is no whole form is an
     /// error of the kind [`io::ErrorKind::InvalidData`].
     pub(super) fn next(&mut self) -> io::Result<Option<String>> {
-        if self.held == b"\r\n" {
+        if !std::mem::replace(&mut self.has_begun, true) {
             let delimiter = self.delimiter.clone();
             self.fill(delimiter.len())?;
             if !self.held.starts_with(&delimiter) {

@@ -38,6 +38,10 @@ type Texts = Vec<(String, String)>;
 /// The longest text of a form, in bytes; what is longer is a file.
 const LONGEST_TEXT: usize = 1 << 20;
 
+/// How many texts a form has at the most, and how many bytes they have together.
+const MOST_TEXTS: usize = 64;
+const TEXTS_TOGETHER: usize = 4 * LONGEST_TEXT;
+
 // === impl Form ===
 
 impl Form {
@@ -85,7 +89,8 @@ fn split(
     };
     let body = fs::File::open(body).map_err(wrong)?;
     let mut form = multipart::Form::new(body, boundary);
-    let (mut texts, mut file) = (Vec::new(), None);
+    let (mut texts, mut file): (Texts, _) = (Vec::new(), None);
+    let mut together = 0;
     while let Some(name) = form.next().map_err(wrong)? {
         if name == field {
             let mut written = fs::File::create(to).map_err(wrong)?;
@@ -95,6 +100,12 @@ fn split(
         }
         let mut text = Text { bytes: Vec::new(), is_long: false };
         form.data(&mut text).map_err(wrong)?;
+        together += name.len() + text.bytes.len();
+        if texts.len() == MOST_TEXTS || together > TEXTS_TOGETHER {
+            return Err(Unanswered::invalid(
+                "the form has more fields than any that is known here",
+            ));
+        }
         if !text.is_long {
             texts.push((name, String::from_utf8_lossy(&text.bytes).into_owned()));
         }

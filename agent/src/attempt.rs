@@ -230,9 +230,9 @@ impl Attempt {
         if self.is_ended() {
             return;
         }
-        self.tell_loss(true).await;
         // Else a supervisor that was started anew could hear of the end first.
         drop(self.is_open().await);
+        self.tell_loss(true).await;
         match self.journal.end(self.id, &record(Body::Outcome(outcome))).await {
             Ok(Written { sequence, .. }) => self.grow(sequence, true),
             Err(refused) => warn!(attempt = %self.id, %refused, "the outcome is not kept"),

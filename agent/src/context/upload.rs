@@ -1,5 +1,7 @@
 //! Files of this host, put among those of the deployment, and removed there.
 
+use std::io;
+
 use fs_err::tokio as fs;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
@@ -21,7 +23,14 @@ impl HostApi {
         source: &str,
         key: Key,
     ) -> Result<Value, Refusal> {
-        let file = fs::File::open(self.work.join(source)).await;
+        let path = self.work.join(source);
+        // Opening a FIFO waits for somebody, and a device has no end.
+        let is_file = fs::metadata(&path).await.map_err(|error| os_error(&error))?.is_file();
+        if !is_file {
+            let why = format!("`{path}` is no regular file");
+            return Err(os_error(&io::Error::new(io::ErrorKind::InvalidInput, why)));
+        }
+        let file = fs::File::open(path).await;
         let mut file = file.map_err(|error| os_error(&error))?;
         let body_id = Uuid::new_v4().to_string();
         let mut offset = 0;

@@ -258,7 +258,7 @@ impl Environments {
         };
         let built = built.await;
         if built.is_err() {
-            record::remove(&directory, &name).map_err(host)?;
+            record::clear(&directory, &name).await.map_err(host)?;
         }
         Ok(built?.environment(&directory, false))
     }
@@ -282,10 +282,10 @@ impl Environments {
         let there = record::read(&directory, &name);
         if there.is_none() {
             // What an agent that was killed left behind.
-            record::remove(&directory, &name).map_err(host)?;
+            record::clear(&directory, &name).await.map_err(host)?;
             let begun = build::begin(&self.inner, &directory, &name, spec, &interpreter).await;
             if begun.is_err() {
-                record::remove(&directory, &name).map_err(host)?;
+                record::clear(&directory, &name).await.map_err(host)?;
             }
             begun?;
         }

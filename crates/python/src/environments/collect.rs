@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, io, time::Duration};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 use waggoner_types::Digest;
 
@@ -42,6 +43,18 @@ impl Environments {
     ///
     /// What builds that were killed left goes as well.
     pub async fn collect(&self, unwanted: Unwanted, now: Timestamp) -> io::Result<Vec<Installed>> {
+        let environments = self.clone();
+        // Tens of thousands of files go.
+        let work = move || environments.remove_all(unwanted, now);
+        let (removed, left) = spawn_blocking(work).await.map_err(io::Error::other)??;
+        if left || !removed.is_empty() {
+            self.collect_wheels().await?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes what is unwanted. Says as well whether there was anything that builds left.
+    fn remove_all(&self, unwanted: Unwanted, now: Timestamp) -> io::Result<(Vec<Installed>, bool)> {
         let directory = self.directory();
         let mut removed = Vec::new();
         for installed in self.list()? {
@@ -51,11 +64,7 @@ impl Environments {
                 removed.push(installed);
             }
         }
-        let left = sweep(&directory)?;
-        if left || !removed.is_empty() {
-            self.collect_wheels().await?;
-        }
-        Ok(removed)
+        Ok((removed, sweep(&directory)?))
     }
 
     /// Removes an environment, unless somebody holds it or is making it.
@@ -82,7 +91,9 @@ impl Environments {
         let Ok(_quiet) = self.inner.quiet.try_write() else { return Ok(()) };
         let kept: BTreeSet<Digest> =
             self.list()?.into_iter().flat_map(|installed| installed.wheels).collect();
-        let gone = wheels::collect(&self.inner.root.join("wheels"), &kept)?;
+        let wheels = self.inner.root.join("wheels");
+        let collected = spawn_blocking(move || wheels::collect(&wheels, &kept)).await;
+        let gone = collected.map_err(io::Error::other)??;
         if let Some(uv) = self.inner.uv.as_ref().filter(|_| !gone.is_empty())
             && let Err(error) = build::forget(&self.inner.root, uv, gone).await
         {

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use tracing::warn;
 use waggoner_types::Digest;
 
@@ -141,6 +142,12 @@ pub(super) fn without(directory: &Utf8Path) -> io::Result<Vec<String>> {
 /// Makes an environment none: from now on it is not found.
 pub(super) fn forget(directory: &Utf8Path, name: &str) -> io::Result<()> {
     unless_gone(fs::remove_file(directory.join(format!("{name}.json")).as_std_path()))
+}
+
+/// The same as [`remove`], where it blocks nobody.
+pub(super) async fn clear(directory: &Utf8Path, name: &str) -> io::Result<()> {
+    let (directory, name) = (directory.to_owned(), name.to_owned());
+    spawn_blocking(move || remove(&directory, &name)).await.map_err(io::Error::other)?
 }
 
 /// Removes an environment: its record first, so that it is none before its files go.

@@ -28,6 +28,17 @@ use super::{
 };
 use crate::{Interpreter, ToolFailure, tool::condense};
 
+/// What the names of variables begin with that are the daemon's own business, and no build's: those
+/// of ours, and what systemd hands to a service (`systemd.exec(5)`, `sd_listen_fds(3)`).
+const OURS: [&str; 6] = [
+    "WAGGONER_",
+    "NOTIFY_SOCKET",
+    "LISTEN_",
+    "CREDENTIALS_DIRECTORY",
+    "JOURNAL_STREAM",
+    "INVOCATION_ID",
+];
+
 /// Where a build happens: in the environment's own directory, with which it goes.
 const SCRATCH: &str = ".build";
 
@@ -83,10 +94,10 @@ impl Environments {
             return Ok(installed.environment(&directory, true));
         }
         // What an agent that was killed left behind.
-        record::remove(&directory, &name).map_err(host)?;
+        record::clear(&directory, &name).await.map_err(host)?;
         let built = make(&self.inner, &directory, &name, spec, &interpreter, wagons, making).await;
         if built.is_err() {
-            record::remove(&directory, &name).map_err(host)?;
+            record::clear(&directory, &name).await.map_err(host)?;
         }
         Ok(built?.environment(&directory, false))
     }
@@ -161,7 +172,8 @@ async fn make(
     builder.run(&spec.install_arguments, &tree, &scratch).await.map_err(|source| {
         EnvironmentError::Build { package: package.clone(), tag: tag.clone(), tool, source }
     })?;
-    fs::remove_dir_all(scratch.as_std_path()).map_err(host)?;
+    let removed = spawn_blocking(move || fs::remove_dir_all(scratch.as_std_path())).await;
+    removed.map_err(io::Error::other).flatten().map_err(host)?;
 
     let common_version = version_of(&prefix, COMMON)
         .ok_or_else(|| EnvironmentError::NoCommonForSources { package: package.clone() })?;
@@ -273,7 +285,7 @@ fn unpack(archive: &Utf8Path, scratch: &Utf8Path) -> Result<Option<Utf8PathBuf>,
 fn environment() -> BTreeMap<String, String> {
     let texts = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    texts.filter(|(name, _)| !name.starts_with("WAGGONER_")).collect()
+    texts.filter(|(name, _)| !OURS.iter().any(|ours| name.starts_with(ours))).collect()
 }
 
 /// Reads what a build says, and returns the end of what it says of its troubles.

@@ -257,7 +257,7 @@ impl Journal {
         after: u64,
         most: usize,
     ) -> Result<Vec<Stored>, ReadError> {
-        // As below.
+        // What was just written is still in memory: it is sooner read than handed to somebody.
         if let Ok(mut reader) = self.reader.try_lock()
             && reader.is_at_hand(id, after + 1)
         {
@@ -324,7 +324,7 @@ impl Journal {
     }
 
     async fn advance(&self, upto: Place) {
-        // What was just written is still in memory: it is sooner read than handed to somebody.
+        // As a read of what was just written.
         let at_once = self.reader.try_lock().ok().map(|mut reader| reader.advance(place(upto)));
         let advanced = if let Some(advanced) = at_once {
             advanced

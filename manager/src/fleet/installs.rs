@@ -155,7 +155,11 @@ pub(crate) async fn delete(
         });
         Ok(())
     });
-    deleted.await.unwrap_or(Ok(()))
+    let unknown = || waggoner_store::Error::Failed {
+        attempt: "learn whether the plugin is deleted",
+        source: "the manager is about to end: ask the next one".into(),
+    };
+    deleted.await.unwrap_or_else(|| Err(unknown()))
 }
 
 /// Notes how a plugin stands on an agent.

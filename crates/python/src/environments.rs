@@ -4,7 +4,8 @@
 //!  <root>/environments/<name>/        bin/python, lib/…: built where it stays, as scripts in it
 //!                                     carry its path
 //!  <root>/environments/<name>.json    its record; an environment without one is none
-//!  <root>/environments/<name>.lock    held while it is built or removed
+//!  <root>/environments/<name>.lock    held while it is built or removed; says what a build that was
+//!                                     killed may have left to run
 //!  <root>/wheels/<sha256>/<wheel>     each wheel once, whatever wagon it came in
 //!  <root>/cache/                      uv's own, on the same file system, so that it can link
 //!  <root>/runtime/<digest>/           see `Runtime`
@@ -20,12 +21,14 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tokio::sync::{OnceCell, RwLock, Semaphore, watch};
+use waggoner_task::{CancellationToken, Tasks};
 use waggoner_types::TenantName;
 use waggoner_wagon::{Metadata, best_python_tag};
 
 mod build;
 mod collect;
 mod error;
+mod ground;
 mod lock;
 mod making;
 mod record;
@@ -40,7 +43,7 @@ pub use self::{
     record::Installed,
     spec::{EnvironmentSpec, Form, WagonFile},
 };
-use self::{lock::Lock, making::Making, wheels::Unpacking};
+use self::{ground::Ground, making::Making, wheels::Unpacking};
 use crate::{Interpreter, Runtime, interpreters::interpreters_known};
 
 /// The environments of one host.
@@ -77,23 +80,30 @@ struct Inner {
     interpreters: OnceCell<Vec<Interpreter>>,
     /// By what they are asked for, so that who comes second waits for the first.
     makings: Mutex<HashMap<String, Arc<Making>>>,
-    /// How many are built at once.
+    /// How many are built at once of wagons.
     builds: Semaphore,
+    /// And of sources.
+    source_builds: Semaphore,
     /// Read while something is built, written while wheels are collected.
     quiet: RwLock<()>,
+    /// The builds: each goes on until all that it has begun has ended, also when it is given up.
+    tasks: Tasks,
 }
 
 /// An environment that has its name and its interpreter, and is nobody else's to build.
 struct Begun {
-    name: String,
+    ground: Ground,
     interpreter: Interpreter,
     /// What somebody else has built meanwhile.
     there: Option<Installed>,
-    _lock: Lock,
 }
 
 /// Installing is work for the disk: more at once would only slow each other down.
 const BUILDS: usize = 2;
+
+/// What builds sources may compile for half an hour: no wagon waits for that, and more at once
+/// would leave the host nothing for its operations.
+const SOURCE_BUILDS: usize = 2;
 
 // === impl Environments ===
 
@@ -124,7 +134,9 @@ impl Environments {
             interpreters,
             makings: Mutex::default(),
             builds: Semaphore::new(BUILDS),
+            source_builds: Semaphore::new(SOURCE_BUILDS),
             quiet: RwLock::default(),
+            tasks: Tasks::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -208,16 +220,44 @@ impl Environments {
     async fn find_or_build(
         &self,
         spec: &EnvironmentSpec,
-        making: &Making,
+        making: &Arc<Making>,
     ) -> Result<Environment, EnvironmentError> {
         let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
         if let Some(found) = self.installed(spec).map_err(host)? {
             return Ok(found);
         }
+        let given_up = CancellationToken::new();
+        let _guard = given_up.clone().drop_guard();
+        let (environments, spec) = (self.clone(), spec.clone());
+        let (making, package) = (Arc::clone(making), spec.to_string());
+        // It holds the set of tasks that it is in only for as long as somebody waits for it.
+        let building = async move { environments.take_turn(&spec, &making, given_up).await };
+        let Some(built) = self.inner.tasks.whole(building).await else {
+            let source = io::Error::other("its build was ended");
+            return Err(EnvironmentError::Host { package, source });
+        };
+        built
+    }
+
+    /// Builds an environment when those before have been.
+    async fn take_turn(
+        &self,
+        spec: &EnvironmentSpec,
+        making: &Making,
+        given_up: CancellationToken,
+    ) -> Result<Environment, EnvironmentError> {
+        let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
         making.tell(Progress::Queued);
-        let _permit = self.inner.builds.acquire().await.expect("it is never closed");
+        let builds = match spec.form {
+            Form::Wagon => &self.inner.builds,
+            Form::Source => &self.inner.source_builds,
+        };
+        let Some(permit) = given_up.run_until_cancelled(builds.acquire()).await else {
+            return Err(host(ground::given_up()));
+        };
+        let _permit = permit.expect("it is never closed");
         let building = self.inner.quiet.read().await;
-        let built = self.build(spec, making).await;
+        let built = self.build(spec, making, given_up).await;
         drop(building);
         if built.is_err() {
             self.collect_wheels().await.map_err(host)?;
@@ -230,66 +270,68 @@ impl Environments {
         &self,
         spec: &EnvironmentSpec,
         making: &Making,
+        given_up: CancellationToken,
     ) -> Result<Environment, EnvironmentError> {
-        if spec.form == Form::Source {
-            return self.build_source(spec, making).await;
-        }
         let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
         let refused = |source| EnvironmentError::Wagon { package: spec.to_string(), source };
         making.tell(Progress::Unpacking);
-        let mut unpacking = Unpacking::begin(&self.inner.root.join("wheels"), &spec.wagon);
+        let wagons = spec.wagons();
+        let any = !wagons.is_empty();
+        let mut unpacking = Unpacking::begin(&self.inner.root.join("wheels"), wagons);
         let begun = match unpacking.described().await {
-            Some(metadata) => Some(self.begin(spec, &metadata).await),
-            None => None,
+            None if any => None,
+            metadata => Some(self.begin(spec, metadata, given_up).await),
         };
         // Whatever has come of that: what is still written here, nobody may collect.
-        let own = unpacking.end().await.map_err(refused);
+        let wagons = unpacking.end().await.map_err(refused);
         let Some(begun) = begun else {
-            return Err(own.expect_err("what is not refused has described itself"));
+            return Err(wagons.expect_err("what is not refused has described itself"));
         };
-        let Begun { name, interpreter, there, _lock } = begun?;
-        let directory = self.directory();
-        if let Some(installed) = there {
-            return Ok(installed.environment(&directory, true));
-        }
-        let built = async {
-            let inner = &self.inner;
-            build::build(inner, &directory, &name, spec, &interpreter, own?, making).await
+        let Begun { ground, interpreter, there } = begun?;
+        let built = if let Some(installed) = there {
+            Ok(installed.environment(&ground.directory, true))
+        } else {
+            let build = async {
+                build::build(&self.inner, &ground, spec, &interpreter, wagons?, making).await
+            };
+            build.await.map(|installed| installed.environment(&ground.directory, false))
         };
-        let built = built.await;
         if built.is_err() {
-            record::clear(&directory, &name).await.map_err(host)?;
+            ground.clear().await.map_err(host)?;
         }
-        Ok(built?.environment(&directory, false))
+        ground.leave();
+        built
     }
 
     /// Begins an environment for which there is nothing to install yet, unless it is there.
     async fn begin(
         &self,
         spec: &EnvironmentSpec,
-        metadata: &Metadata,
+        metadata: Option<Metadata>,
+        given_up: CancellationToken,
     ) -> Result<Begun, EnvironmentError> {
         let host = |source| EnvironmentError::Host { package: spec.to_string(), source };
-        let supported = match spec.python_tags.as_slice() {
-            [] => &metadata.supported_python_versions,
-            given => given,
+        let interpreter = match (spec.python_tags.as_slice(), metadata) {
+            ([], None) => self.likely_interpreter(spec).await?,
+            ([], Some(metadata)) => {
+                self.choose_interpreter(spec, &metadata.supported_python_versions).await?
+            }
+            (given, _) => self.choose_interpreter(spec, given).await?,
         };
-        let interpreter = self.choose_interpreter(spec, supported).await?;
         let name = spec.name(&interpreter);
-        let directory = self.directory();
-        fs::create_dir_all(directory.as_std_path()).map_err(host)?;
-        let lock = Lock::take(&directory.join(format!("{name}.lock"))).await.map_err(host)?;
-        let there = record::read(&directory, &name);
+        let ground = Ground::take(self.directory(), name, given_up).await.map_err(host)?;
+        let there = ground.installed();
         if there.is_none() {
             // What an agent that was killed left behind.
-            record::clear(&directory, &name).await.map_err(host)?;
-            let begun = build::begin(&self.inner, &directory, &name, spec, &interpreter).await;
-            if begun.is_err() {
-                record::clear(&directory, &name).await.map_err(host)?;
+            ground.clear().await.map_err(host)?;
+            let begun = build::begin(&self.inner, &ground, spec, &interpreter).await;
+            if let Err(error) = begun {
+                ground.clear().await.map_err(host)?;
+                ground.leave();
+                return Err(error);
             }
-            begun?;
         }
-        Ok(Begun { name, interpreter, there, _lock: lock })
+        Ok(Begun { ground, interpreter, there })
     }
 
     fn directory(&self) -> Utf8PathBuf {

@@ -200,7 +200,7 @@ async fn pip(
             source_name: source_name.to_owned(),
             python: request.python.path.clone(),
         })?;
-        environment.insert("PYTHONPATH", bundled.into_string());
+        environment.insert("PYTHONPATH".to_owned(), bundled.into_string());
     }
     let fixed = ["-m", "pip", "wheel", "--no-input", "--disable-pip-version-check"];
     let tool = Tool {

@@ -1,11 +1,6 @@
 //! Runs the tools that build environments: uv, pip, an interpreter.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, io, process::Stdio, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::{process::Command, time::timeout};
@@ -16,7 +11,7 @@ pub(crate) struct Tool<'a> {
     pub(crate) program: &'a Utf8Path,
     pub(crate) arguments: Vec<String>,
     /// What is set; everything else is cleared unless `inherits`.
-    pub(crate) environment: BTreeMap<&'static str, String>,
+    pub(crate) environment: BTreeMap<String, String>,
     /// Whether it gets our own environment as well.
     pub(crate) inherits: bool,
     pub(crate) directory: &'a Utf8Path,
@@ -42,6 +37,12 @@ pub enum ToolFailure {
         program: Utf8PathBuf,
         /// How long it had.
         seconds: u64,
+    },
+    /// Nobody waited for it any more, and it was ended.
+    #[error("`{program}` was ended, as nobody waits for it any more")]
+    GivenUp {
+        /// Its path.
+        program: Utf8PathBuf,
     },
     /// It said why it failed.
     #[error("{words}")]
@@ -74,23 +75,27 @@ impl Tool<'_> {
             Err(_) => Err(ToolFailure::Overdue { program, seconds: self.deadline.as_secs() }),
             Ok(Err(source)) => Err(ToolFailure::Start { program, source }),
             Ok(Ok(output)) if output.status.success() => Ok(output.stdout),
-            Ok(Ok(output)) => Err(ToolFailure::Failed { words: words(&program, &output) }),
+            Ok(Ok(output)) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let end = format_args!("ended with {}", output.status);
+                Err(ToolFailure::Failed { words: words(&program, &end, &said) })
+            }
         }
     }
 }
 
-fn words(program: &Utf8Path, output: &Output) -> String {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let words = condense(&stderr);
+/// What a tool says of its failure, or else how it ended.
+pub(crate) fn words(program: &Utf8Path, end: &dyn fmt::Display, said: &str) -> String {
+    let words = condense(said);
     if words.is_empty() {
         let name = program.file_name().unwrap_or(program.as_str());
-        return format!("`{name}` ended with {} and said nothing", output.status);
+        return format!("`{name}` {end} and said nothing");
     }
     words
 }
 
 /// Makes one line of what pip or uv says of a failure.
-pub(crate) fn condense(stderr: &str) -> String {
+fn condense(stderr: &str) -> String {
     let decoration = |c: char| c.is_whitespace() || "×│├╰─▶>".contains(c);
     let lines: Vec<&str> = stderr
         .lines()

@@ -1,4 +1,4 @@
-//! Builds one environment, offline, from wheels alone.
+//! Builds one environment: offline from wheels, and what comes as sources on top of those.
 //!
 //! Nothing is compiled to byte code here: of a large wagon an operation imports a small part, and
 //! the interpreter keeps what it compiled of that.
@@ -13,8 +13,10 @@ use tracing::info;
 use waggoner_wagon::WheelName;
 
 use super::{
-    EnvironmentError, EnvironmentSpec, Inner, Installed, Progress,
+    EnvironmentError, EnvironmentSpec, Form, Inner, Installed, Progress,
+    ground::{Ground, Leaves},
     making::Making,
+    source,
     wheels::{self, Stored, Unpacked},
 };
 use crate::{Interpreter, ToolFailure, tool::Tool};
@@ -27,7 +29,7 @@ pub(super) const COMMON: &str = "cloudify-common";
 const TAKEN_FOR_GRANTED: [&str; 2] = ["pip", "setuptools"];
 
 /// The file by which Cloudify's own code knows the directory of a plugin.
-pub(super) const PLUGIN_ID: &str = "plugin.id";
+const PLUGIN_ID: &str = "plugin.id";
 
 /// The first setuptools without `pkg_resources`, which older plugins import unasked.
 const WITHOUT_PKG_RESOURCES: &str = "82";
@@ -36,29 +38,29 @@ const WITHOUT_PKG_RESOURCES: &str = "82";
 const PATIENCE: Duration = Duration::from_mins(15);
 
 /// What installs into an environment.
-pub(super) enum Installer<'a> {
+enum Installer<'a> {
     Uv(&'a Utf8Path),
     /// Pip, run from its own wheel or as a module of the interpreter.
     Pip(Option<Utf8PathBuf>),
 }
 
 /// Everything of one build.
-pub(super) struct Build<'a> {
-    pub(super) root: &'a Utf8Path,
-    pub(super) prefix: Utf8PathBuf,
-    pub(super) interpreter: &'a Interpreter,
-    pub(super) installer: Installer<'a>,
+struct Build<'a> {
+    root: &'a Utf8Path,
+    ground: &'a Ground,
+    prefix: Utf8PathBuf,
+    interpreter: &'a Interpreter,
+    installer: Installer<'a>,
 }
 
 /// Makes an environment that has an interpreter and no wheel.
 pub(super) async fn begin(
     inner: &Inner,
-    directory: &Utf8Path,
-    name: &str,
+    ground: &Ground,
     spec: &EnvironmentSpec,
     interpreter: &Interpreter,
 ) -> Result<(), EnvironmentError> {
-    let build = Build::of(inner, directory, name, spec, interpreter);
+    let build = Build::of(inner, ground, spec, interpreter);
     let build = build.ok_or_else(|| no_tool(spec, interpreter))?;
     build.make().await.map_err(|source| EnvironmentError::Install {
         package: spec.to_string(),
@@ -69,44 +71,35 @@ pub(super) async fn begin(
     })
 }
 
-/// Puts the wheels into an environment that was begun, and makes it one that is found.
+/// Puts the plugin into an environment that was begun, and makes it one that is found.
 pub(super) async fn build(
     inner: &Inner,
-    directory: &Utf8Path,
-    name: &str,
+    ground: &Ground,
     spec: &EnvironmentSpec,
     interpreter: &Interpreter,
-    own: Unpacked,
+    wagons: Vec<Unpacked>,
     making: &Making,
 ) -> Result<Installed, EnvironmentError> {
     let package = spec.to_string();
-    let metadata = &own.wagon.metadata;
-    if metadata.package_name != spec.package_name
-        || metadata.package_version != spec.package_version
+    let host = |source| EnvironmentError::Host { package: package.clone(), source };
+    if spec.form == Form::Wagon
+        && let Some(flaw) = flaw(spec, &wagons)
     {
-        let found = format!("`{}` {}", metadata.package_name, metadata.package_version);
-        let file = spec.wagon.path.to_string();
-        return Err(EnvironmentError::OtherWagon { package, file, found });
+        return Err(flaw);
     }
-    let refused = |source| EnvironmentError::Wagon { package: package.clone(), source };
     let store = inner.root.join("wheels");
-    let mut wagons = vec![own];
-    for extra in &spec.extra_wagons {
-        wagons.push(wheels::unpack(&store, extra).await.map_err(refused)?);
-    }
-    if !wagons.iter().any(|unpacked| unpacked.wagon.wheel(COMMON).is_some()) {
-        return Err(EnvironmentError::NoCommon { package });
-    }
     let stored = tokio::task::spawn_blocking(move || wheels::store(&store, &wagons))
         .await
         .expect("keeping wheels does not panic")
-        .map_err(refused)?;
+        .map_err(|source| EnvironmentError::Wagon { package: package.clone(), source })?;
 
-    let build = Build::of(inner, directory, name, spec, interpreter);
+    let build = Build::of(inner, ground, spec, interpreter);
     let build = build.ok_or_else(|| no_tool(spec, interpreter))?;
     let (wheels, tool) = (stored.len(), build.installer.name());
-    info!(environment = name, wheels, tool, "building");
-    making.tell(Progress::Installing { wheels, tool });
+    info!(environment = ground.name, wheels, tool, "building");
+    if wheels > 0 {
+        making.tell(Progress::Installing { wheels, tool });
+    }
     if let Err(source) = build.install(spec, &stored).await {
         // What pip says of a damaged wheel, or of one for another platform, does not name it.
         let foreign = wheels::foreign(&stored, interpreter);
@@ -117,27 +110,51 @@ pub(super) async fn build(
         let tag = interpreter.tag.clone();
         return Err(EnvironmentError::Install { package, tag, tool, foreign, source });
     }
-    fs::write(build.prefix.join(PLUGIN_ID).as_std_path(), spec.wagon.digest.to_string())
-        .map_err(|source| EnvironmentError::Host { package: package.clone(), source })?;
-    let common = stored.iter().find(|stored| stored.wheel.name.distribution == COMMON);
+    let (common_version, id) = match spec.form {
+        Form::Wagon => {
+            let common = stored.iter().find(|stored| stored.wheel.name.distribution == COMMON);
+            let version = common.map(|common| common.wheel.name.version.to_string());
+            (version.unwrap_or_default(), spec.wagon.digest.to_string())
+        }
+        Form::Source => {
+            let version = source::add(inner, ground, spec, interpreter, making).await?;
+            (version, format!("source-{}", spec.wagon.digest))
+        }
+    };
+    fs::write(build.prefix.join(PLUGIN_ID).as_std_path(), id).map_err(host)?;
     let record = Installed {
-        name: name.to_owned(),
+        name: ground.name.clone(),
         key: spec.key(),
         package_name: spec.package_name.clone(),
         package_version: spec.package_version.clone(),
         tag: interpreter.tag.clone(),
         python_version: interpreter.version.clone(),
-        common_version: common.map(|c| c.wheel.name.version.to_string()).unwrap_or_default(),
+        common_version,
         wagon: spec.wagon.digest,
         wheels: stored.iter().map(|stored| stored.wheel.digest).collect(),
         built_at: Timestamp::now(),
     };
-    record.write(directory).map_err(|source| EnvironmentError::Host { package, source })?;
-    info!(environment = name, "built");
+    record.write(&ground.directory).map_err(host)?;
+    info!(environment = ground.name, "built");
     Ok(record)
 }
 
-fn no_tool(spec: &EnvironmentSpec, interpreter: &Interpreter) -> EnvironmentError {
+/// Why a wagon is not the one that was asked for, or no operation can run of it.
+fn flaw(spec: &EnvironmentSpec, wagons: &[Unpacked]) -> Option<EnvironmentError> {
+    let package = spec.to_string();
+    let metadata = &wagons.first()?.wagon.metadata;
+    if metadata.package_name != spec.package_name
+        || metadata.package_version != spec.package_version
+    {
+        let found = format!("`{}` {}", metadata.package_name, metadata.package_version);
+        let file = spec.wagon.path.to_string();
+        return Some(EnvironmentError::OtherWagon { package, file, found });
+    }
+    let has_common = wagons.iter().any(|unpacked| unpacked.wagon.wheel(COMMON).is_some());
+    (!has_common).then_some(EnvironmentError::NoCommon { package })
+}
+
+pub(super) fn no_tool(spec: &EnvironmentSpec, interpreter: &Interpreter) -> EnvironmentError {
     EnvironmentError::NoTool { package: spec.to_string(), python: interpreter.path.to_string() }
 }
 
@@ -147,22 +164,20 @@ pub(super) async fn forget(
     uv: &Utf8Path,
     distributions: impl IntoIterator<Item = String>,
 ) -> Result<(), ToolFailure> {
-    call(root, uv, &["cache", "clean"], distributions, None).await
+    tool(root, uv, &["cache", "clean"], distributions, None)?.run().await.map(drop)
 }
 
 /// The oldest interpreter that uv knows how to serve: Python 3.8.
 const OLDEST_FOR_UV: u32 = 8;
 
 /// uv where it is and can; but arguments meant for pip are given to pip.
-pub(super) fn installer<'a>(
+fn installer<'a>(
     inner: &'a Inner,
     interpreter: &Interpreter,
     spec: &EnvironmentSpec,
 ) -> Option<Installer<'a>> {
     match &inner.uv {
-        Some(uv)
-            if spec.install_arguments.trim().is_empty() && interpreter.minor() >= OLDEST_FOR_UV =>
-        {
+        Some(uv) if spec.wheel_arguments().is_empty() && interpreter.minor() >= OLDEST_FOR_UV => {
             return Some(Installer::Uv(uv));
         }
         _ => {}
@@ -177,7 +192,7 @@ pub(super) fn installer<'a>(
 // === impl Installer ===
 
 impl Installer<'_> {
-    pub(super) fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Uv(_) => "uv",
             Self::Pip(_) => "pip",
@@ -190,22 +205,12 @@ impl Installer<'_> {
 impl<'a> Build<'a> {
     fn of(
         inner: &'a Inner,
-        directory: &Utf8Path,
-        name: &str,
+        ground: &'a Ground,
         spec: &EnvironmentSpec,
         interpreter: &'a Interpreter,
     ) -> Option<Self> {
         let installer = installer(inner, interpreter, spec)?;
-        Some(Self { root: &inner.root, prefix: directory.join(name), interpreter, installer })
-    }
-
-    pub(super) async fn run(
-        &self,
-        spec: &EnvironmentSpec,
-        stored: &[Stored],
-    ) -> Result<(), ToolFailure> {
-        self.make().await?;
-        self.install(spec, stored).await
+        Some(Self { root: &inner.root, ground, prefix: ground.prefix(), interpreter, installer })
     }
 
     /// Makes the environment, without any wheel.
@@ -229,7 +234,7 @@ impl<'a> Build<'a> {
         if targets.is_empty() {
             return Ok(());
         }
-        let further = spec.install_arguments.split_whitespace().map(str::to_owned);
+        let further = spec.wheel_arguments().split_whitespace().map(str::to_owned);
         let own = self.prefix.join("bin/python");
         match &self.installer {
             Installer::Uv(uv) => {
@@ -320,18 +325,19 @@ impl<'a> Build<'a> {
             Installer::Pip(Some(wheel)) if fixed.contains(&"pip") => Some(wheel.as_path()),
             Installer::Pip(_) | Installer::Uv(_) => None,
         };
-        call(self.root, program, fixed, arguments, path).await
+        let tool = tool(self.root, program, fixed, arguments, path)?;
+        self.ground.run(tool, Leaves::Nobody).await
     }
 }
 
-/// Calls a tool that sees nothing of this host but what it is given.
-async fn call(
-    root: &Utf8Path,
-    program: &Utf8Path,
+/// A tool that sees nothing of this host but what it is given.
+fn tool<'a>(
+    root: &'a Utf8Path,
+    program: &'a Utf8Path,
     fixed: &[&str],
     arguments: impl IntoIterator<Item = String>,
     python_path: Option<&Utf8Path>,
-) -> Result<(), ToolFailure> {
+) -> Result<Tool<'a>, ToolFailure> {
     let cache = root.join("cache");
     let home = cache.join("home");
     fs::create_dir_all(home.as_std_path())
@@ -348,18 +354,17 @@ async fn call(
         ("UV_PYTHON_DOWNLOADS", "never"),
         ("PIP_CONFIG_FILE", "/dev/null"),
     ]
-    .map(|(name, value)| (name, value.to_owned()))
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     if let Some(path) = python_path {
-        environment.insert("PYTHONPATH", path.to_string());
+        environment.insert("PYTHONPATH".to_owned(), path.to_string());
     }
-    let tool = Tool {
+    Ok(Tool {
         program,
         arguments: fixed.iter().map(|&text| text.to_owned()).chain(arguments).collect(),
         environment,
         inherits: false,
         directory: root,
         deadline: PATIENCE,
-    };
-    tool.run().await.map(drop)
+    })
 }

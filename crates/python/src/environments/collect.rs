@@ -46,15 +46,15 @@ impl Environments {
         let environments = self.clone();
         // Tens of thousands of files go.
         let work = move || environments.remove_all(unwanted, now);
-        let (removed, left) = spawn_blocking(work).await.map_err(io::Error::other)??;
-        if left || !removed.is_empty() {
+        let removed = spawn_blocking(work).await.map_err(io::Error::other)??;
+        if sweep(&self.directory()).await? || !removed.is_empty() {
             self.collect_wheels().await?;
         }
         Ok(removed)
     }
 
-    /// Removes what is unwanted. Says as well whether there was anything that builds left.
-    fn remove_all(&self, unwanted: Unwanted, now: Timestamp) -> io::Result<(Vec<Installed>, bool)> {
+    /// Removes what is unwanted.
+    fn remove_all(&self, unwanted: Unwanted, now: Timestamp) -> io::Result<Vec<Installed>> {
         let directory = self.directory();
         let mut removed = Vec::new();
         for installed in self.list()? {
@@ -64,7 +64,7 @@ impl Environments {
                 removed.push(installed);
             }
         }
-        Ok((removed, sweep(&directory)?))
+        Ok(removed)
     }
 
     /// Removes an environment, unless somebody holds it or is making it.
@@ -103,14 +103,22 @@ impl Environments {
     }
 }
 
-/// Removes what has no record and is not being made. Says whether there was any.
-fn sweep(directory: &Utf8Path) -> io::Result<bool> {
+/// Removes what has no record and is not being made, when nothing runs there any more. Says whether
+/// there was any.
+async fn sweep(directory: &Utf8Path) -> io::Result<bool> {
+    let place = directory.to_owned();
+    let names =
+        spawn_blocking(move || record::without(&place)).await.map_err(io::Error::other)??;
     let mut any = false;
-    for name in record::without(directory)? {
-        if let Some(_lock) = Lock::try_take(&directory.join(format!("{name}.lock")))?
+    for name in names {
+        if let Some(mut lock) = Lock::try_take(&directory.join(format!("{name}.lock")))?
             && record::read(directory, &name).is_none()
         {
-            record::remove(directory, &name)?;
+            if let Err(error) = lock.bury().await {
+                warn!(environment = name, %error, "what a killed build has left stays");
+                continue;
+            }
+            record::clear(directory, &name).await?;
             any = true;
         }
     }

@@ -68,6 +68,21 @@ impl EnvironmentSpec {
         digest(&parts)
     }
 
+    /// The wagons whose wheels go into it, in the order in which they are asked for a distribution.
+    pub(super) fn wagons(&self) -> Vec<WagonFile> {
+        let own = (self.form == Form::Wagon).then_some(&self.wagon);
+        own.into_iter().chain(&self.extra_wagons).cloned().collect()
+    }
+
+    /// The arguments with which those wheels are installed. A blueprint's are for its own plugin,
+    /// not for what is there before its sources are built.
+    pub(super) fn wheel_arguments(&self) -> &str {
+        match self.form {
+            Form::Wagon => self.install_arguments.trim(),
+            Form::Source => "",
+        }
+    }
+
     /// The environment's name with an interpreter: for people in front, exact at the end.
     pub(super) fn name(&self, interpreter: &Interpreter) -> String {
         let digest =

@@ -36,15 +36,10 @@ pub(super) struct Unpacked {
 #[derive(Debug)]
 struct Partial(Utf8PathBuf);
 
-/// A wagon that is being read and unpacked, in a thread of its own.
+/// Wagons that are being read and unpacked, in a thread of their own.
 pub(super) struct Unpacking {
     described: oneshot::Receiver<Metadata>,
-    ended: JoinHandle<Result<Unpacked, Refusal>>,
-}
-
-/// Reads and unpacks a wagon.
-pub(super) async fn unpack(root: &Utf8Path, file: &WagonFile) -> Result<Unpacked, Refusal> {
-    Unpacking::begin(root, file).end().await
+    ended: JoinHandle<Result<Vec<Unpacked>, Refusal>>,
 }
 
 /// Puts the wheels of some wagons into the store and returns those to install from: all of the
@@ -137,26 +132,28 @@ fn is_for(wheel: &WheelName, tag: &str) -> bool {
 // === impl Unpacking ===
 
 impl Unpacking {
-    pub(super) fn begin(root: &Utf8Path, file: &WagonFile) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let partial = Partial(root.join(format!(".partial-{}-{next}", std::process::id())));
-        let path = file.path.clone();
+    pub(super) fn begin(root: &Utf8Path, files: Vec<WagonFile>) -> Self {
+        let root = root.to_owned();
         let (described_tx, described) = oneshot::channel();
         let ended = spawn_blocking(move || {
-            let tell = |metadata: &Metadata| drop(described_tx.send(metadata.clone()));
-            let wagon = Wagon::unpack(&path, &Budget::WAGON, &partial.0, tell)?;
-            Ok(Unpacked { wagon, partial })
+            let mut described_tx = Some(described_tx);
+            let mut tell = |metadata: &Metadata| {
+                if let Some(described_tx) = described_tx.take() {
+                    drop(described_tx.send(metadata.clone()));
+                }
+            };
+            files.iter().map(|file| unpack(&root, file, &mut tell)).collect()
         });
         Self { described, ended }
     }
 
-    /// Waits for what the wagon says of itself; nothing where it is refused before it does.
+    /// Waits for what the first wagon says of itself; nothing where it is refused before it does,
+    /// or where there is none.
     pub(super) async fn described(&mut self) -> Option<Metadata> {
         (&mut self.described).await.ok()
     }
 
-    pub(super) async fn end(self) -> Result<Unpacked, Refusal> {
+    pub(super) async fn end(self) -> Result<Vec<Unpacked>, Refusal> {
         self.ended.await.expect("reading a wagon does not panic")
     }
 }
@@ -176,6 +173,18 @@ impl Drop for Partial {
         // Else the next collection takes what is left.
         drop(fs::remove_dir_all(self.0.as_std_path()));
     }
+}
+
+fn unpack(
+    root: &Utf8Path,
+    file: &WagonFile,
+    tell: impl FnMut(&Metadata),
+) -> Result<Unpacked, Refusal> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let partial = Partial(root.join(format!(".partial-{}-{next}", std::process::id())));
+    let wagon = Wagon::unpack(&file.path, &Budget::WAGON, &partial.0, tell)?;
+    Ok(Unpacked { wagon, partial })
 }
 
 fn adopt(partial: &Utf8Path, stored: &Stored) -> io::Result<()> {

@@ -19,7 +19,7 @@ use waggoner_python::{
 use crate::support::{installers, python, spec, uv, wagon, wheel};
 
 /// A plugin's wagon with its own idea of cloudify-common.
-fn plugin(directory: &Utf8Path, version: &str, tag: &str) -> EnvironmentSpec {
+pub(crate) fn plugin(directory: &Utf8Path, version: &str, tag: &str) -> EnvironmentSpec {
     let wheels = directory.join(format!("wheels-{version}"));
     let module = format!("VERSION = {version:?}\n");
     let scripts = format!("web_plugin-{version}.data/scripts/web");

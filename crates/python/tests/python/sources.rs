@@ -1,7 +1,7 @@
 //! Environments of plugins that come as sources, each with a build backend of its own, so that no
 //! index is asked.
 
-use std::{error::Error as _, time::Duration};
+use std::error::Error as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use camino_tempfile::Utf8TempDir;
@@ -9,10 +9,10 @@ use fs_err as fs;
 use waggoner_python::{Environment, EnvironmentError, EnvironmentSpec, Environments, Form};
 use waggoner_wagon::pack_tree;
 
-use crate::support::{installers, python, spec, uv, wagon, wagon_file, wheel};
+use crate::support::{alive, installers, python, spec, uv, wagon, wagon_file, wheel};
 
 /// Makes a wheel of `web_plugin.py` that asks for `helper`.
-const BACKEND: &str = r"
+pub(crate) const BACKEND: &str = r"
 import zipfile
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
@@ -32,8 +32,8 @@ const PROJECT: &str =
     "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
 
 /// A place for plugins, and what they need.
-struct Workshop {
-    directory: Utf8TempDir,
+pub(crate) struct Workshop {
+    pub(crate) directory: Utf8TempDir,
     /// What is given to pip: where `helper` is, and that nothing else is anywhere.
     arguments: String,
     tag: String,
@@ -42,7 +42,7 @@ struct Workshop {
 // === impl Workshop ===
 
 impl Workshop {
-    fn new(tag: &str) -> Self {
+    pub(crate) fn new(tag: &str) -> Self {
         let directory = Utf8TempDir::new().unwrap();
         let helpers = directory.path().join("helpers");
         wheel(&helpers, "helper", "3.0", &[], &[("helper.py", "")]);
@@ -70,17 +70,17 @@ impl Workshop {
         }
     }
 
-    fn good(&self, name: &str, module: &str) -> EnvironmentSpec {
+    pub(crate) fn good(&self, name: &str, module: &str) -> EnvironmentSpec {
         let files =
             [("backend.py", BACKEND), ("pyproject.toml", PROJECT), ("web_plugin.py", module)];
         self.plugin(name, &files)
     }
 
-    fn bad(&self, name: &str, backend: &str) -> EnvironmentSpec {
+    pub(crate) fn bad(&self, name: &str, backend: &str) -> EnvironmentSpec {
         self.plugin(name, &[("backend.py", backend), ("pyproject.toml", PROJECT)])
     }
 
-    fn root(&self) -> Utf8PathBuf {
+    pub(crate) fn root(&self) -> Utf8PathBuf {
         self.directory.path().join("root")
     }
 
@@ -196,37 +196,6 @@ async fn sources_that_cannot_be_built_say_why_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn a_build_that_nobody_waits_for_any_more_ends() {
-    let python = python().await;
-    let workshop = Workshop::new(&python.tag);
-    let environments = Environments::with_tools(workshop.root(), uv(), vec![python]);
-    let note = workshop.directory.path().join("started");
-    let sleep = format!(
-        "import os, time\nos.symlink(str(os.getpid()), {:?})\ntime.sleep(600)\n",
-        note.as_str()
-    );
-    let spec = workshop.bad("sleeps", &sleep);
-    let written = async {
-        loop {
-            match fs::read_link(&note) {
-                Ok(pid) => return pid.to_str().unwrap().parse::<i32>().unwrap(),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    let pid = tokio::select! {
-        ensured = environments.ensure(&spec) => panic!("{ensured:?}"),
-        pid = written => pid,
-    };
-    let gone = async {
-        while is_alive(pid) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), gone).await.unwrap();
-}
-
-#[tokio::test]
 async fn what_a_build_has_started_ends_with_it() {
     let python = python().await;
     let workshop = Workshop::new(&python.tag);
@@ -243,12 +212,5 @@ async fn what_a_build_has_started_ends_with_it() {
     // It fails for want of its module.
     environments.ensure(&spec).await.unwrap_err();
     let pid: i32 = fs::read_to_string(note).unwrap().parse().unwrap();
-    assert!(!is_alive(pid));
-}
-
-/// Whether a process runs. A zombie has ended: who reaps it is not ours to say.
-fn is_alive(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").map(|(_, rest)| &rest[..1]);
-    !matches!(state, None | Some("Z"))
+    assert!(!alive(pid));
 }

@@ -13,6 +13,7 @@ use std::{
     ffi::CString,
     io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
+    sync::OnceLock,
 };
 
 use rustix::{
@@ -62,8 +63,11 @@ pub(crate) fn start(
 ) -> io::Result<(Pid, OwnedFd, OwnedFd)> {
     let (stdout, stdout_child) = pipe_with(PipeFlags::CLOEXEC)?;
     let (stderr, stderr_child) = pipe_with(PipeFlags::CLOEXEC)?;
-    let nothing = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let streams = [stdin.unwrap_or(&nothing).as_fd(), stdout_child.as_fd(), stderr_child.as_fd()];
+    let stdin = match stdin {
+        Some(stdin) => stdin,
+        None => nothing()?,
+    };
+    let streams = [stdin.as_fd(), stdout_child.as_fd(), stderr_child.as_fd()];
     let args = [program].into_iter().chain(spawn.args.iter().map(String::as_str));
     let env = spawn.env.iter().map(|(name, value)| format!("{name}={value}"));
     let image = Image {
@@ -73,8 +77,19 @@ pub(crate) fn start(
         cwd: CString::new(spawn.cwd.as_str())?,
         streams: streams.map(|fd| fd.as_raw_fd()),
     };
-    let pid = vfork::start(&cgroup.open()?, &image)?;
+    let pid = vfork::start(cgroup.open()?, &image)?;
     Ok((pid, stdout, stderr))
+}
+
+/// What a child reads that is given nothing.
+fn nothing() -> io::Result<&'static OwnedFd> {
+    static NOTHING: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(nothing) = NOTHING.get() {
+        return Ok(nothing);
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open("/dev/null", flags, Mode::empty())?;
+    Ok(NOTHING.get_or_init(|| opened))
 }
 
 // === impl Strings ===

@@ -4,22 +4,29 @@ use std::{
     collections::HashSet,
     io,
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{Mode, OFlags, fstat, openat},
+    io::pread,
     process::RawPid,
 };
 use tracing::debug;
+
+use crate::spawn::next_mark;
 
 /// The directory in which our cgroups are made.
 #[derive(Clone, Debug)]
 pub struct Cgroups {
     directory: Utf8PathBuf,
     left: Arc<Left>,
+    spare: Arc<Mutex<Vec<Cgroup>>>,
 }
 
 /// The cgroup of one family, see `cgroups(7)`. Dropping it removes it, unless somebody lives in it.
@@ -27,6 +34,13 @@ pub struct Cgroups {
 pub struct Cgroup {
     directory: Utf8PathBuf,
     left: Arc<Left>,
+    made: Instant,
+    /// Linux may kill whoever is born in one that was killed (`kill_seq` in kernel/cgroup/cgroup.c).
+    killed: AtomicBool,
+    /// Its directory, once it was opened, and the file in that which tells whether somebody lives
+    /// here.
+    opened: OnceLock<OwnedFd>,
+    events: OnceLock<OwnedFd>,
 }
 
 /// Those that were dropped with somebody inside.
@@ -34,6 +48,15 @@ type Left = Mutex<Vec<Utf8PathBuf>>;
 
 /// How old a directory of another is before it is taken for one that was left.
 const OLD: Duration = Duration::from_mins(10);
+
+/// How old a cgroup may become that is used again: before others take it for one that was left.
+const USED: Duration = Duration::from_mins(5);
+
+/// How many are kept to be used again.
+const SPARE: usize = 64;
+
+/// What `cgroup.events` tells of one in which nobody lives and that would not stop who came.
+const EMPTY: &[u8] = b"populated 0\nfrozen 0\n";
 
 // === impl Cgroups ===
 
@@ -46,7 +69,8 @@ impl Cgroups {
     pub fn find(name: &str) -> Option<Self> {
         let own = own_directory()?;
         sweep_others(&own, name);
-        let cgroups = Self { directory: own.join(name), left: Arc::default() };
+        let directory = own.join(name);
+        let cgroups = Self { directory, left: Arc::default(), spare: Arc::default() };
         match cgroups.prepare() {
             Ok(()) => Some(cgroups),
             Err(error) => {
@@ -67,11 +91,29 @@ impl Cgroups {
             }
             created => created?,
         }
-        Ok(Cgroup { directory, left: Arc::clone(&self.left) })
+        Ok(Cgroup::new(directory, Arc::clone(&self.left)))
     }
 
-    /// Removes those that have become empty since they were dropped.
+    /// Makes a cgroup, or takes one that was put back.
+    pub fn take(&self) -> io::Result<Cgroup> {
+        let spare = lock(&self.spare).pop();
+        spare.map_or_else(|| self.create(&next_mark()), Ok)
+    }
+
+    /// Puts a cgroup back whose family needs it no more, so that another family may have it: to
+    /// make and remove one costs as much as a small process. One that is needed still, or is not
+    /// as it was made, is dropped.
+    pub fn put_back(&self, cgroup: Arc<Cgroup>) {
+        let cgroup = Arc::into_inner(cgroup).filter(Cgroup::is_as_new);
+        let mut spare = lock(&self.spare);
+        if spare.len() < SPARE {
+            spare.extend(cgroup);
+        }
+    }
+
+    /// Removes those that have become empty since they were dropped, and those that were put back.
     pub fn sweep(&self) {
+        lock(&self.spare).clear();
         lock(&self.left).retain(|directory| !is_removed(fs_err::remove_dir(directory)));
     }
 
@@ -109,7 +151,18 @@ impl Cgroups {
 impl Cgroup {
     /// Takes a cgroup up again that another life has made.
     pub(crate) fn at(directory: &Utf8Path) -> Self {
-        Self { directory: directory.to_owned(), left: Arc::default() }
+        Self::new(directory.to_owned(), Arc::default())
+    }
+
+    fn new(directory: Utf8PathBuf, left: Arc<Left>) -> Self {
+        Self {
+            directory,
+            left,
+            made: Instant::now(),
+            killed: AtomicBool::new(false),
+            opened: OnceLock::new(),
+            events: OnceLock::new(),
+        }
     }
 
     pub fn directory(&self) -> &Utf8Path {
@@ -117,13 +170,32 @@ impl Cgroup {
     }
 
     /// Opens it, for a child to be born in it.
-    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn open(&self) -> io::Result<&OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(rustix::fs::open(self.directory.as_std_path(), flags, Mode::empty())?)
+        once(&self.opened, || rustix::fs::open(self.directory.as_std_path(), flags, Mode::empty()))
+    }
+
+    /// Says whether it may be another family's: nobody lives in it, or below it, and nobody was
+    /// killed in it, by us or for want of memory.
+    fn is_as_new(&self) -> bool {
+        let may_be = !self.killed.load(Ordering::Relaxed) && self.made.elapsed() < USED;
+        may_be && self.is_empty().unwrap_or(false) && !self.lacked_memory()
+    }
+
+    fn is_empty(&self) -> io::Result<bool> {
+        let opened = self.open()?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let events = once(&self.events, || openat(opened, "cgroup.events", flags, Mode::empty()))?;
+        // One more than is expected, so that what else a kernel tells is seen.
+        let mut told = [0; EMPTY.len() + 1];
+        let count = pread(events, &mut told, 0)?;
+        // A directory has a link from itself, one from above, and one from each below it.
+        Ok(&told[..count] == EMPTY && fstat(opened)?.st_nlink == 2)
     }
 
     /// Kills all that live in it, in one step that no fork escapes.
     pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
         if let Err(error) = fs_err::write(self.directory.join("cgroup.kill"), "1") {
             debug!(%error, "failed to kill a cgroup");
         }
@@ -190,6 +262,17 @@ fn old_directories(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     entries.filter(is_old).map(Utf8DirEntry::into_path).collect()
 }
 
+/// Opens what stays open.
+fn once(
+    cell: &OnceLock<OwnedFd>,
+    open: impl FnOnce() -> rustix::io::Result<OwnedFd>,
+) -> io::Result<&OwnedFd> {
+    match cell.get() {
+        Some(opened) => Ok(opened),
+        None => open().map(|opened| cell.get_or_init(|| opened)).map_err(Into::into),
+    }
+}
+
 fn is_removed(removed: io::Result<()>) -> bool {
     !removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
 }
@@ -220,9 +303,9 @@ fn directory(mounts: &str, cgroups: &str) -> Option<Utf8PathBuf> {
     })
 }
 
-/// No holder of this lock panics half-way through a change.
-fn lock(left: &Left) -> MutexGuard<'_, Vec<Utf8PathBuf>> {
-    left.lock().unwrap_or_else(PoisonError::into_inner)
+/// No holder of these locks panics half-way through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

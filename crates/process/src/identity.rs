@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Pid, getpid};
+use rustix::process::Pid;
 
 use crate::{
     cgroup::Cgroup,
@@ -100,13 +100,11 @@ impl Proof {
 
 impl Parent {
     /// Where we live. 0 stands for a session or a group that began outside our PID namespace
-    /// (`pid_namespaces(7)`): `getsid(2)` and `getpgrp(2)` answer so in a container too, and their
-    /// safe wrappers take that for impossible, so the table is asked.
+    /// (`pid_namespaces(7)`).
     pub fn current() -> Self {
-        let row = table::row(getpid().as_raw_pid());
-        row.map_or(Self { session: 0, group: 0 }, |row| Self {
-            session: row.session,
-            group: row.group,
-        })
+        #[expect(unsafe_code, reason = "their safe wrappers take 0 for impossible")]
+        // SAFETY: both only answer about this process, and neither fails.
+        let (session, group) = unsafe { (libc::getsid(0), libc::getpgrp()) };
+        Self { session, group }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     io,
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
 };
 
 use rustix::{
@@ -14,6 +14,7 @@ use rustix::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
+    sync::Notify,
 };
 
 use crate::{Exit, fork::Channel, table};
@@ -26,6 +27,8 @@ pub(crate) struct Leader {
     /// The child of ours that it was forked from, and that reaps it while it lives: then it is ours
     /// as every orphan.
     server: Option<Arc<Channel>>,
+    /// How it ended, once somebody has seen it.
+    ended: OnceLock<Exit>,
 }
 
 /// What wakes us when the leader exits.
@@ -42,6 +45,9 @@ pub(crate) static SPAWNING: RwLock<()> = RwLock::new(());
 
 /// The children that a [`Leader`] will reap.
 static LIVE: Mutex<Option<HashSet<RawPid>>> = Mutex::new(None);
+
+/// Another child was started, whose descendants may become ours.
+pub(crate) static BORN: Notify = Notify::const_new();
 
 /// Children whose leader was dropped before they had died.
 static ABANDONED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -83,8 +89,9 @@ impl Leader {
 
     fn take_over(pid: Pid, server: Option<Arc<Channel>>) -> io::Result<Self> {
         lock(&LIVE).get_or_insert_default().insert(pid.as_raw_pid());
+        BORN.notify_one();
         // From here on dropping it reaps it, also when the watch fails.
-        let mut leader = Self { pid, watch: Watch::Signal, server };
+        let mut leader = Self { pid, watch: Watch::Signal, server, ended: OnceLock::new() };
         match pidfd_open(pid, PidfdFlags::NONBLOCK) {
             Ok(pidfd) => {
                 #[expect(unsafe_code, reason = "tokio asks for the promise below")]
@@ -105,6 +112,11 @@ impl Leader {
 
     /// Returns how it ended, without reaping it. `None` means that it runs.
     pub(crate) fn exit(&self) -> Option<Exit> {
+        let ended = self.ended.get().copied().or_else(|| self.look());
+        ended.inspect(|exit| _ = self.ended.set(*exit))
+    }
+
+    fn look(&self) -> Option<Exit> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(self.pid), options) {
             Ok(status) => status.as_ref().map(exit_of),

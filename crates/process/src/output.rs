@@ -1,8 +1,12 @@
 //! What a child writes, as bytes, in chunks.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use rustix::{io::ioctl_fionread, pipe::fcntl_setpipe_size};
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    io::ioctl_fionread,
+    pipe::fcntl_setpipe_size,
+};
 use tokio::{
     net::unix::pipe,
     time::{Instant, sleep_until},
@@ -59,6 +63,8 @@ struct Stream {
     /// How often little was read into the buffer, and until when more may gather in the pipe.
     sips: u32,
     rests_until: Option<Instant>,
+    /// More was written at once than fits into a small buffer: the pipe is as large as it gets.
+    is_wide: bool,
     /// The most that is still read of it, when draining.
     left: usize,
     /// It was closed with a writer at the other end.
@@ -68,8 +74,8 @@ struct Stream {
 /// The most bytes in a chunk: what becomes of each costs as much as many of its bytes.
 const CHUNK: usize = 128 * 1024;
 
-/// How much a child may write while nobody reads: more than a chunk, so that it goes on while one
-/// is carried away. Each pipe counts against what the pipes of a user may hold.
+/// How much a child that writes much may write while nobody reads: more than a chunk, so that it
+/// goes on while one is carried away. Each pipe counts against what the pipes of a user may hold.
 const PIPE: usize = 2 * CHUNK;
 
 /// The first size of a buffer. Most operations write less.
@@ -86,6 +92,13 @@ const SIP: usize = 16 * 1024;
 /// each line by itself costs both sides more than the line, and its chunk waits for company anyway.
 const SIPS: u32 = 8;
 const REST: Duration = Duration::from_millis(1);
+
+/// Makes a pipe that was just opened one that is awaited.
+pub(crate) fn receiver(pipe: OwnedFd) -> io::Result<pipe::Receiver> {
+    // What kind of file it is, and that no other of these flags is set, nobody has to ask.
+    fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+    pipe::Receiver::from_owned_fd_unchecked(pipe)
+}
 
 // === impl Output ===
 
@@ -165,11 +178,18 @@ impl Output {
 
 impl Stream {
     fn new(source: Source, pipe: pipe::Receiver) -> Self {
-        // A user's pipes may have reached their limit: then it stays as large as it is.
-        _ = fcntl_setpipe_size(&pipe, PIPE);
-        let (buffer, filled, left) = (Vec::new(), 0, usize::MAX);
-        let (since, sips, rests_until, cut) = (None, 0, None, false);
-        Self { source, pipe: Some(pipe), buffer, filled, since, sips, rests_until, left, cut }
+        Self {
+            source,
+            pipe: Some(pipe),
+            buffer: Vec::new(),
+            filled: 0,
+            since: None,
+            sips: 0,
+            rests_until: None,
+            is_wide: false,
+            left: usize::MAX,
+            cut: false,
+        }
     }
 
     /// Takes the chunk if it is full, old enough, or the last.
@@ -233,6 +253,11 @@ impl Stream {
         }
         let room = (self.buffer.len() - self.filled).min(self.left);
         let count = read(pipe, &mut self.buffer[self.filled..self.filled + room])?;
+        if count == room && !self.is_wide {
+            // A user's pipes may have reached their limit: then it stays as large as it is.
+            _ = fcntl_setpipe_size(pipe, PIPE);
+            self.is_wide = true;
+        }
         if count > 0 {
             self.since.get_or_insert_with(Instant::now);
             self.filled += count;

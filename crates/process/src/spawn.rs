@@ -19,13 +19,14 @@ use rustix::{
     io::FdFlags,
     process::{Pid, Signal, kill_process},
 };
-use tokio::{net::unix::pipe, time::sleep};
+use tokio::time::sleep;
 use tracing::debug;
 
 use crate::{
     Child, Output, birth,
     cgroup::Cgroup,
     leader::{self, Leader},
+    output::receiver,
 };
 
 mod flaw;
@@ -205,8 +206,7 @@ impl Spawn {
 
 impl Begun {
     pub(crate) fn into_output(self, linger: Duration) -> io::Result<Output> {
-        let stdout = pipe::Receiver::from_owned_fd(self.stdout)?;
-        let stderr = pipe::Receiver::from_owned_fd(self.stderr)?;
+        let (stdout, stderr) = (receiver(self.stdout)?, receiver(self.stderr)?);
         Ok(Output::new(self.leader, stdout, stderr, linger))
     }
 }
@@ -246,7 +246,7 @@ fn seal_now() {
 }
 
 /// Returns a word that no other family on this host has, also not after a restart of ours.
-fn next_mark() -> String {
+pub(crate) fn next_mark() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static LIFE: LazyLock<String> = LazyLock::new(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

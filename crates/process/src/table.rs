@@ -2,8 +2,11 @@
 
 use std::{collections::HashSet, io};
 
-use rustix::process::{
-    Pid, PidfdFlags, RawPid, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{
+        Pid, PidfdFlags, RawPid, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
+    },
 };
 
 use crate::{Exit, identity::Parent};
@@ -41,6 +44,9 @@ pub(crate) struct Seed<'a> {
     pub(crate) inside: &'a HashSet<RawPid>,
 }
 
+/// More than the line of a process can have: a name of 64 bytes and 51 numbers.
+const LINE: usize = 2048;
+
 /// Reads the rows of all processes that we may see.
 pub(crate) fn read() -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -55,8 +61,7 @@ pub(crate) fn read() -> io::Result<Vec<Row>> {
 
 /// Reads the row of one process. `None` means that it is gone.
 pub(crate) fn row(pid: RawPid) -> Option<Row> {
-    let stat = fs_err::read(format!("/proc/{pid}/stat")).ok()?;
-    parse(&String::from_utf8_lossy(&stat))
+    parse(&stat(pid)?)
 }
 
 /// Says whether a process was started with this `NAME=value` in its environment.
@@ -176,8 +181,7 @@ impl Kin {
 
 /// Reads from the zombie of a process how it ended. `None` means that it runs.
 pub(crate) fn exit(pid: RawPid) -> Option<Exit> {
-    let Ok(stat) = fs_err::read(format!("/proc/{pid}/stat")) else { return Some(Exit::Lost) };
-    let stat = String::from_utf8_lossy(&stat);
+    let Some(stat) = stat(pid) else { return Some(Exit::Lost) };
     match parse(&stat) {
         Some(row) if row.alive => None,
         // The last field is the status as `waitpid(2)` has it.
@@ -191,6 +195,15 @@ fn exit_of(status: i32) -> Exit {
         0 => Exit::Code(status >> 8 & 0xff),
         signal => Exit::Signal(signal),
     }
+}
+
+/// Reads `/proc/<pid>/stat` in one go: the kernel gives as much as there is room for.
+fn stat(pid: RawPid) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(format!("/proc/{pid}/stat"), flags, Mode::empty()).ok()?;
+    let mut line = [0; LINE];
+    let count = rustix::io::read(&file, &mut line).ok()?;
+    Some(String::from_utf8_lossy(&line[..count]).into_owned())
 }
 
 /// Parses `/proc/<pid>/stat`; see `proc_pid_stat(5)`.

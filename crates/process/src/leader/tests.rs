@@ -6,7 +6,7 @@ use super::*;
 async fn an_exit_is_seen_without_a_pidfd() {
     let child = Command::new("/bin/sh").args(["-c", "sleep 0.1; exit 9"]).process_group(0).spawn();
     let pid = Pid::from_raw(child.unwrap().id().cast_signed()).unwrap();
-    let leader = Leader { pid, watch: Watch::Signal, server: None };
+    let leader = Leader { pid, watch: Watch::Signal, server: None, ended: OnceLock::new() };
     assert_eq!(leader.exit(), None);
     assert_eq!(leader.exited().await, Exit::Code(9));
     assert_eq!(leader.exit(), Some(Exit::Code(9)), "it is not reaped yet");

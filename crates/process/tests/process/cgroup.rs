@@ -1,7 +1,7 @@
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use waggoner_process::{
-    BOOT_ID, Buried, Cgroups, Child, Exit, Identity, Output, Parent, Proof, Spawn, boot_id,
+    BOOT_ID, Buried, Cgroup, Cgroups, Child, Exit, Identity, Output, Parent, Proof, Spawn, boot_id,
 };
 
 use crate::{LONG, first_line, read, shell};
@@ -40,6 +40,75 @@ async fn begin(spawn: &Spawn) -> (Child, Output, String) {
 fn is_alive(pid: &str) -> bool {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[tokio::test]
+async fn a_cgroup_is_used_again_only_when_nobody_needs_it() {
+    let Some(cgroups) = cgroups() else { return };
+    let _sweep = Sweep(cgroups.clone());
+    let take = || Arc::new(cgroups.take().unwrap());
+    let within =
+        |cgroup: &Arc<Cgroup>, script| Spawn { cgroup: Some(Arc::clone(cgroup)), ..shell(script) };
+    let is_given = |before: Arc<Cgroup>| {
+        let directory = before.directory().to_owned();
+        cgroups.put_back(before);
+        let next = take();
+        (next.directory() == directory, next)
+    };
+
+    let first = take();
+    let (child, output, line) = begin(&within(&first, "sleep 1000 & echo $!")).await;
+    assert_eq!(child.wait().await, Exit::Code(0));
+    assert!(!is_given(Arc::clone(&first)).0, "somebody holds it");
+    drop((child, output));
+    assert!(!is_given(first).0, "somebody lives in it");
+    std::process::Command::new("kill").args(["-9", &line]).status().unwrap();
+
+    let killed = take();
+    let (child, output, _) = begin(&within(&killed, "echo up; exec sleep 1000")).await;
+    child.stop(Duration::ZERO).await;
+    drop((child, output));
+    emptied(&killed).await;
+    assert!(!is_given(killed).0, "the kernel may kill who comes");
+
+    let parent = take();
+    let below = parent.directory().join("below");
+    fs_err::create_dir(&below).unwrap();
+    assert!(!is_given(parent).0, "somebody has made another below it");
+    fs_err::remove_dir(&below).unwrap();
+
+    let used = take();
+    let (child, output, _) = begin(&within(&used, "echo up; exit 2")).await;
+    assert_eq!(child.wait().await, Exit::Code(2));
+    drop((child, output));
+    emptied(&used).await;
+    let (is_given, again) = is_given(used);
+    assert!(is_given, "it is as it was made");
+    let script = "(env -i setsid sh -c 'echo $$; exec sleep 1000 >/dev/null 2>&1' &); exit 0";
+    let (child, _output, line) = begin(&within(&again, script)).await;
+    assert_eq!(child.wait().await, Exit::Code(0));
+    let stopped = child.stop(Duration::ZERO).await;
+    assert_eq!((stopped.left, is_alive(&line)), (Vec::new(), false));
+}
+
+#[tokio::test]
+async fn cgroups_that_wait_for_a_family_are_removed_when_none_comes() {
+    let Some(cgroups) = cgroups() else { return };
+    let _sweep = Sweep(cgroups.clone());
+    let cgroup = cgroups.take().unwrap();
+    let directory = cgroup.directory().to_owned();
+    cgroups.put_back(Arc::new(cgroup));
+    assert!(fs_err::exists(&directory).unwrap());
+    cgroups.sweep();
+    assert!(!fs_err::exists(&directory).unwrap());
+}
+
+/// Waits until the kernel says that nobody lives in it, which may be a moment after the zombie.
+async fn emptied(cgroup: &Cgroup) {
+    let events = cgroup.directory().join("cgroup.events");
+    while fs_err::read_to_string(&events).unwrap().contains("populated 1") {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 #[tokio::test]

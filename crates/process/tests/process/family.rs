@@ -169,6 +169,20 @@ async fn orphans_come_to_us_and_are_reaped_and_other_children_are_not() {
     assert!(plain.wait().unwrap().success());
 }
 
+/// Alone in its process too.
+#[tokio::test]
+async fn who_was_started_by_one_that_ignores_children_hears_how_they_end() {
+    #[expect(unsafe_code, reason = "to be what another has made of us")]
+    // SAFETY: it replaces no handler of ours.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+    }
+    let _orphans = Orphans::adopt().unwrap();
+    let (child, mut output) = shell("exit 3").start().await.unwrap();
+    read(&mut output).await;
+    assert_eq!(child.wait().await, Exit::Code(3));
+}
+
 #[tokio::test]
 async fn a_program_of_two_threads_whose_first_has_ended_is_alive() {
     // Only Python offers this without a compiler.

@@ -45,7 +45,7 @@ pub(super) fn announce(house: &House, attempt: AttemptId, spare: Option<&Spare>)
         return Birth { mark, cgroup: spare.fork.cgroup() };
     }
     let cgroup = house.cgroups.as_ref().and_then(|cgroups| {
-        let created = cgroups.create(&mark);
+        let created = cgroups.take();
         created.inspect_err(|error| warn!(%error, "an operation gets no cgroup")).ok()
     });
     Birth { mark, cgroup: cgroup.map(Arc::new) }

@@ -7,7 +7,7 @@ use prost::Message as _;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 use waggoner_journal::{Class, Refused as Unwritten, Write};
-use waggoner_process::{Child, Output, SpawnError};
+use waggoner_process::{Cgroup, Child, Output, SpawnError};
 use waggoner_proto::supervisor::v1 as pb;
 use waggoner_task::CancellationToken;
 use waggoner_types::{Body, Exit};
@@ -38,6 +38,8 @@ pub(super) struct Operation {
     began: Instant,
     /// By what its family is found again.
     pub(super) birth: pb::Birth,
+    /// Its cgroup is another's only when its end is on record.
+    cgroup: Option<Arc<Cgroup>>,
     /// The warm server that it came from.
     used: Option<Used>,
 }
@@ -135,7 +137,7 @@ async fn begin(
     let (pid, began) = (child.id(), Instant::now());
     attempt.hear();
     attempt.live(Life::Running { pid });
-    let birth = birth.note(house, Some(child.proof()));
+    let (cgroup, birth) = (birth.cgroup.clone(), birth.note(house, Some(child.proof())));
     let note = birth.encode_to_vec();
     let body = Body::ProcessStarted { pid: pid.unsigned_abs() };
     // In this order, and in one breath.
@@ -149,7 +151,7 @@ async fn begin(
     }
     debug!(attempt = %attempt.id, pid, warm = used.is_some(), "process started");
     let (house, attempt) = (Arc::clone(house), Arc::clone(attempt));
-    let operation = Operation { house, attempt, spawn, child, output, began, birth, used };
+    let operation = Operation { house, attempt, spawn, child, output, began, birth, cgroup, used };
     Ok(Started::Now(pid, Box::new(operation)))
 }
 
@@ -181,7 +183,7 @@ impl Operation {
     }
 
     async fn see(self) {
-        let Self { house, attempt, spawn, child, mut output, began, birth: _, used } = self;
+        let Self { house, attempt, spawn, child, mut output, began, birth: _, cgroup, used } = self;
         let stopped = CancellationToken::new();
         let modes = (spawn.stdout, spawn.stderr);
         let mut pump = Pump::new(&house, &attempt, modes, stopped.clone());
@@ -208,7 +210,11 @@ impl Operation {
         if let Some(used) = used {
             house.warm.done(used, exited.exit == Exit::Code(0));
         }
+        let is_own = matches!(exited.exit, Exit::Code(_));
         settle(&house, &attempt, Some(pid), exited).await;
+        if let (Some(cgroups), Some(cgroup)) = (&house.cgroups, cgroup.filter(|_| is_own)) {
+            cgroups.put_back(cgroup);
+        }
     }
 }
 

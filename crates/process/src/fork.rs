@@ -31,6 +31,7 @@ use crate::{
     table,
 };
 
+mod aside;
 mod channel;
 
 pub(crate) use channel::Channel;
@@ -160,6 +161,7 @@ impl Fork {
         let stdout = pipe::Receiver::from_owned_fd(stdout)?;
         let stderr = pipe::Receiver::from_owned_fd(stderr)?;
         let mut errand = pipe::Sender::from_owned_fd(errand)?;
+        aside::call_back(leader.pid());
         // Who is gone takes nothing.
         errand.write_all(&text).await?;
         let leader = Arc::new(leader);

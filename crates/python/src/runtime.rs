@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = files![
     "waggoner_runtime/__init__.py"
     "waggoner_runtime/__main__.py"
     "waggoner_runtime/agent.py"
+    "waggoner_runtime/birth.py"
     "waggoner_runtime/compat.py"
     "waggoner_runtime/endpoint.py"
     "waggoner_runtime/events.py"

@@ -30,7 +30,7 @@ import sys
 import threading
 import traceback
 
-from waggoner_runtime import rehearsal
+from waggoner_runtime import birth, rehearsal
 
 # Of which `install` makes one that flushes the log first.
 _exit = os._exit
@@ -40,6 +40,9 @@ _MARK = b'WAGGONER_FAMILY='
 
 # How soon a child is looked at again that is to be reaped and has not ended.
 _SOON = 0.1
+
+# Whether a child may leave the processors to others and come back.
+_may_step_aside = False
 
 
 class _Watched(type(os.environ)):
@@ -136,6 +139,7 @@ class _Mark:
 
 
 def main(volatile):
+    global _may_step_aside
     os.environ.__class__ = _Watched
     connection = socket.socket(fileno=os.dup(0))
     with open(os.devnull, 'rb') as nothing:
@@ -148,6 +152,7 @@ def main(volatile):
         sys.exit('what is imported for every operation ' + reason)
     for _ in range(rehearsal.ROUNDS):
         rehearsal.rehearse()
+    _may_step_aside = _try_to_step_aside()
     _freeze()
     channel.put(b'w')
     _serve(channel, mark, volatile)
@@ -190,13 +195,13 @@ def _reap(pid):
 
 def _fork(channel, mark, cgroup, descriptors):
     try:
-        pid = os.fork()
+        pid, is_inside = birth.fork(cgroup)
     except OSError as error:
         channel.put(b'e', str(error))
         pid = -1
     if pid == 0:
         try:
-            _become(channel, mark, cgroup, descriptors)
+            _become(channel, mark, '' if is_inside else cgroup, descriptors)
         except BaseException:
             traceback.print_exc()
         _exit(127)
@@ -224,7 +229,7 @@ def _become(channel, mark, cgroup, descriptors):
     if not select.select([errand], [], [], 0)[0]:
         # Nobody waits: what this costs it does not cost later.
         _set_environment([name + b'=' + value for name, value in os.environ._data.items()])
-        rehearsal.rehearse()
+        _rehearse_aside()
     fields = _read_errand(errand)
     os.close(errand)
     word, directory, count = fields[:3]
@@ -237,6 +242,39 @@ def _become(channel, mark, cgroup, descriptors):
     arguments = [os.fsdecode(argument) for argument in arguments]
     sys.argv[:] = [program.__file__] + arguments[arguments.index('-m') + 2:]
     _end(_run(program))
+
+
+def _try_to_step_aside():
+    """Says whether a process may: not every one may come back (sched(7))."""
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return False
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _step_aside()
+            _step_back()
+            _exit(0)
+        finally:
+            _exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _rehearse_aside():
+    """Rehearses while no one else wants the processor. Who brings the errand puts an end to that."""
+    if not _may_step_aside:
+        rehearsal.rehearse()
+        return
+    _step_aside()
+    rehearsal.rehearse()
+    _step_back()
+
+
+def _step_aside():
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _step_back():
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _enter(cgroup):

@@ -81,7 +81,8 @@ const MEMORY: u64 = 512 * 1024 * 1024;
 /// What is remembered of those that failed, at the most.
 const REMEMBERED: usize = 256;
 
-/// How long the next spare waits, so that it takes no processor from who took the last one.
+/// How long the next spare waits for the end of who took the last one, so that it takes no processor
+/// from it.
 const AFTER: Duration = Duration::from_millis(10);
 
 // === impl Warm ===
@@ -105,7 +106,7 @@ impl Warm {
             }
             match server.fork(self.shared.cgroups.as_ref()).await {
                 Ok(fork) => {
-                    self.replace_spare(&server);
+                    self.replace_spare(&server, AFTER);
                     let used = Used { server, preload: warm.preload.clone() };
                     return Some(Spare { fork, used });
                 }
@@ -125,6 +126,7 @@ impl Warm {
     pub(super) fn done(&self, used: Used, well: bool) {
         let Used { server, preload } = used;
         server.touch();
+        self.replace_spare(&server, Duration::ZERO);
         let Some(module) = preload.filter(|_| well) else { return };
         if !self.shared.known().is_kept(&server.key, &module) || !server.wants(&module) {
             return;
@@ -186,10 +188,10 @@ impl Warm {
         Some(server)
     }
 
-    fn replace_spare(&self, server: &Arc<Server>) {
+    fn replace_spare(&self, server: &Arc<Server>, after: Duration) {
         let (shared, server) = (Arc::clone(&self.shared), Arc::clone(server));
         self.tasks.spawn("spare", async move {
-            sleep(AFTER).await;
+            sleep(after).await;
             server.prepare_spare(shared.cgroups.as_ref()).await;
         });
     }

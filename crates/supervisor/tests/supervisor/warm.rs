@@ -9,10 +9,14 @@ use waggoner_types::{AttemptId, Exit};
 use crate::site::{LONG, Met, Site, eventually, family, is_alive, kill, shell};
 
 /// The server as it is, and around it what runs the code that it is given.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     (
         "waggoner_runtime/server.py",
         include_str!("../../../python/runtime/waggoner_runtime/server.py"),
+    ),
+    (
+        "waggoner_runtime/birth.py",
+        include_str!("../../../python/runtime/waggoner_runtime/birth.py"),
     ),
     (
         "waggoner_runtime/rehearsal.py",
@@ -93,6 +97,34 @@ async fn a_fork_is_what_was_described() {
         assert_eq!(stdout, "['OWN', 'PATH'] /usr True True 4\n");
         assert_eq!(exited.stderr.bytes, b"words\n");
         assert_eq!(exited.exit, Exit::Code(7));
+    }
+}
+
+#[tokio::test]
+async fn a_fork_knows_itself() {
+    let mut site = Site::new();
+    let mut met = site.meet().await;
+    // What a C library and an interpreter remember of a process, and what the kernel does.
+    let code = "import multiprocessing, os, random, threading\n\
+        thread = threading.Thread(target=print, args=['thread'])\n\
+        thread.start()\n\
+        thread.join()\n\
+        print(threading.get_native_id() == os.getpid() == int(os.readlink('/proc/self')))\n\
+        print(os.sched_getscheduler(0) == os.SCHED_OTHER, threading.active_count())\n\
+        child = multiprocessing.get_context('fork').Process(target=print, args=['child'])\n\
+        child.start()\n\
+        child.join()\n\
+        print(random.random())\n\
+        os.abort()";
+    let mut drawn = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let (attempt, _) = met.run(&python(&site, code)).await;
+        let exited = met.end(attempt).await;
+        let stdout = String::from_utf8(exited.stdout.bytes).unwrap();
+        let (known, random) = stdout.trim().rsplit_once('\n').unwrap();
+        assert_eq!(known, "thread\nTrue\nTrue 1\nchild");
+        assert!(drawn.insert(random.to_owned()));
+        assert_eq!(exited.exit, Exit::Signal(6));
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     Child, Exit, Output, Spawn, SpawnError,
     cgroup::Cgroup,
     leader::{self, Leader},
+    output::receiver,
     spawn::MARK,
     table,
 };
@@ -158,8 +159,7 @@ impl Fork {
         let Self { leader, stdout, stderr, errand, cgroup } = self;
         let word = spawn.mark.as_deref().ok_or(io::ErrorKind::InvalidInput)?;
         let text = write(spawn, word)?;
-        let stdout = pipe::Receiver::from_owned_fd(stdout)?;
-        let stderr = pipe::Receiver::from_owned_fd(stderr)?;
+        let (stdout, stderr) = (receiver(stdout)?, receiver(stderr)?);
         let mut errand = pipe::Sender::from_owned_fd(errand)?;
         aside::call_back(leader.pid());
         // Who is gone takes nothing.

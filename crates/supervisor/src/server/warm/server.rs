@@ -257,6 +257,5 @@ impl Server {
 }
 
 fn cgroup(cgroups: Option<&Cgroups>) -> Option<Arc<Cgroup>> {
-    let name = format!("warm-{}", uuid::Uuid::new_v4().simple());
-    cgroups.and_then(|cgroups| cgroups.create(&name).ok()).map(Arc::new)
+    cgroups.and_then(|cgroups| cgroups.take().ok()).map(Arc::new)
 }

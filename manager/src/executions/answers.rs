@@ -2,7 +2,7 @@
 //!
 //! How far an operation reaches is said in [`Reach`].
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -192,7 +192,8 @@ impl Answers {
         asked: Option<Asked>,
         update: InstanceUpdate,
     ) -> Result<Value, Unanswered> {
-        self.stored(&update.id).await?;
+        let stored = self.stored(&update.id).await?;
+        fits(stored, &update)?;
         let store = &self.home.store;
         let Some(asked) = asked else {
             return judged(store.update_node_instance(update).await.as_ref());
@@ -218,6 +219,54 @@ fn too_long() -> Refusal {
          `_offset`, or for fewer fields, with `_include`"
     );
     Unanswered::invalid(&why).into()
+}
+
+/// Refuses what would make a node instance one that nobody can read.
+fn fits(mut stored: NodeInstance, update: &InstanceUpdate) -> Result<(), Unanswered> {
+    let runtime = update.runtime_properties.as_ref().unwrap_or(&stored.runtime_properties);
+    let system = update.system_properties.as_ref().unwrap_or(&stored.system_properties);
+    let length = length(runtime) + length(system);
+    // What else there is of one is short, but for one with very many relationships.
+    if length < LONGEST / 2 {
+        return Ok(());
+    }
+    stored.runtime_properties.clear();
+    stored.system_properties.clear();
+    let around = shapes::node_instance(&stored).to_string().len() + AROUND;
+    if around + length <= LONGEST {
+        return Ok(());
+    }
+    let most = LONGEST.saturating_sub(around);
+    let why = format!(
+        "the properties of the node instance `{}` would be {length} bytes long, and may be {most} \
+         at the most, as they are read in one message: keep what is long in a file of the \
+         deployment",
+        stored.id
+    );
+    Err(Unanswered::invalid(&why))
+}
+
+/// The status of an answer that has a node instance for its body, and a longer version.
+const AROUND: usize = 64;
+
+/// How long a value is as JSON, in bytes.
+fn length(object: &Map<String, Value>) -> usize {
+    struct Counter(usize);
+
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, object).expect("a JSON object is one, and counting works");
+    counter.0
 }
 
 /// What an update of a node instance came to.

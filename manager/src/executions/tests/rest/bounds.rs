@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use waggoner_proto::agent::v1::{Question, RestRequest, question::Ask};
+use waggoner_proto::agent::v1::{
+    Answer, Question, RestRequest, answer::Outcome, operate_request::Message, question::Ask,
+};
 use waggoner_store::{
     Deletion,
     event::{Entry, EntryKind, Origin},
+    instance::InstanceUpdate,
 };
 use waggoner_types::{AttemptId, LogLevel};
 
@@ -50,17 +53,62 @@ async fn an_answer_that_is_no_message_any_more_is_refused_with_what_to_do() {
     let world = World::new().await;
     let central = world.operation("web", Reach::Tenant).await;
     let app = world.instance("web", "app").await;
-    let long = "x".repeat(5 << 20);
-    let body = json!({ "version": 1, "runtime_properties": { "long": long } });
+    let long = json!({ "long": "x".repeat(5 << 20) }).as_object().cloned();
+    let update = InstanceUpdate {
+        tenant: tenant(),
+        id: app.clone(),
+        version: 1,
+        force: false,
+        runtime_properties: long,
+        state: None,
+        system_properties: None,
+    };
+    world.home.store.update_node_instance(update).await.unwrap();
     let path = format!("/node-instances/{app}");
-    let changed = send_bytes(&central, "PATCH", &path, "", body.to_string().as_bytes()).await;
-    assert_eq!(changed.0, 200);
     let request = RestRequest { method: "GET".to_owned(), path, ..RestRequest::default() };
     let question = Question { question_id: 1, ask: Some(Ask::Rest(request)), key: Vec::new() };
     let (down, _pieces) = tokio::sync::mpsc::channel(1);
     let said = Box::pin(central.answer(AttemptId(uuid::Uuid::nil()), question, down)).await;
     let said = format!("{said:?}");
     assert!(said.len() < 1000 && said.contains("ask for less at once"), "{}", said.len());
+}
+
+#[tokio::test]
+async fn runtime_properties_that_nobody_could_read_are_refused_before_they_are_stored() {
+    let world = World::new().await;
+    let central = world.operation("web", Reach::Tenant).await;
+    let app = world.instance("web", "app").await;
+    let path = format!("/node-instances/{app}");
+    let sent = async |version: i64, long: usize| {
+        let properties = json!({ "long": "x".repeat(long) });
+        let body = json!({ "version": version, "runtime_properties": properties }).to_string();
+        send_bytes(&central, "PATCH", &path, "", body.as_bytes()).await
+    };
+    let read = async || {
+        let request =
+            RestRequest { method: "GET".to_owned(), path: path.clone(), ..RestRequest::default() };
+        let question = Question { question_id: 1, ask: Some(Ask::Rest(request)), key: Vec::new() };
+        let (down, _pieces) = tokio::sync::mpsc::channel(1);
+        let said = Box::pin(central.answer(AttemptId(uuid::Uuid::nil()), question, down)).await;
+        let Some(Message::Answer(Answer { outcome: Some(Outcome::Json(said)), .. })) = said.message
+        else {
+            panic!("{:.500}", format!("{said:?}"))
+        };
+        serde_json::from_str::<Value>(&said).unwrap()["body"]["runtime_properties"]["long"].take()
+    };
+    let (status, said) = sent(1, 4 << 20).await;
+    assert_eq!((status, &said["error_code"]), (400, &json!("bad_parameters_error")), "{said}");
+    let said = said["message"].as_str().unwrap();
+    assert!(said.contains(&app) && said.contains("keep what is long in a file"), "{said}");
+    assert_eq!(read().await, Value::Null);
+
+    // The longest that may be is read as well, and one byte more is not stored.
+    let words = said.split_once("may be ").unwrap().1;
+    let most: usize = words.split_once(' ').unwrap().0.parse().unwrap();
+    let around = json!({ "long": "" }).to_string().len() + json!({}).to_string().len();
+    assert_eq!(sent(1, most - around + 1).await.0, 400);
+    assert_eq!(sent(1, most - around).await.0, 200);
+    assert_eq!(read().await.as_str().unwrap().len(), most - around);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::{
     column::{Columns as _, all, json_text, micros, one, run},
     deployment,
     error::Stop,
+    verdict::{self, Asked},
 };
 
 /// A deployment's dependency on another one. A creator notes one of a deployment.
@@ -33,24 +34,28 @@ pub struct Dependency {
 // === impl Store ===
 
 impl Store {
-    /// Stores a dependency, over the one that its creator noted of the same deployment; that one's
-    /// id and time stay. Returns it.
-    pub async fn put_dependency(&self, dependency: Dependency) -> Result<Dependency, Error> {
-        self.write("store the dependency", move |tx| put(tx, &dependency)).await
-    }
-
-    /// Lets a deployment have these dependencies, and no others. Returns them.
-    pub async fn replace_dependencies(
+    /// Stores dependencies, each over the one that its creator noted of the same deployment: that
+    /// one's id and time stay. `replaces` is the deployment that has no others then. `tell` makes
+    /// the verdict of them, which is stored with them and is the same however often it is asked.
+    /// Returns the first verdict.
+    pub async fn put_dependencies(
         &self,
+        asked: Option<Asked>,
         tenant: TenantName,
-        source: DeploymentId,
+        replaces: Option<DeploymentId>,
         dependencies: Vec<Dependency>,
-    ) -> Result<Vec<Dependency>, Error> {
-        self.write("replace the deployment's dependencies", move |tx| {
-            deployment::require(tx, &tenant, &source)?;
-            let statement = "DELETE FROM dependencies WHERE tenant = ?1 AND source = ?2";
-            run(tx, statement, params![tenant.as_str(), source.as_str()])?;
-            dependencies.iter().map(|dependency| put(tx, dependency)).collect()
+        tell: impl FnOnce(&[Dependency]) -> Value + Send + 'static,
+    ) -> Result<Value, Error> {
+        self.write("store the deployment's dependencies", move |tx| {
+            verdict::decide_once(tx, asked.as_ref(), || {
+                if let Some(source) = replaces {
+                    deployment::require(tx, &tenant, &source)?;
+                    let statement = "DELETE FROM dependencies WHERE tenant = ?1 AND source = ?2";
+                    run(tx, statement, params![tenant.as_str(), source.as_str()])?;
+                }
+                let stored = dependencies.iter().map(|dependency| put(tx, dependency));
+                Ok(tell(&stored.collect::<Result<Vec<_>, Stop>>()?))
+            })
         })
         .await
     }

@@ -79,22 +79,35 @@ impl Store {
     ) -> Result<Vec<Label>, Error> {
         self.write("store labels", move |tx| {
             of.require(tx, &tenant)?;
-            let wanted: Vec<(String, String)> =
-                labels.into_iter().map(|(key, value)| (key.to_lowercase(), value)).collect();
-            for Label { key, value, .. } in read(tx, &tenant, &of)? {
-                if !wanted.iter().any(|(name, text)| *name == key && *text == value) {
-                    let statement = "DELETE FROM labels WHERE tenant = ?1 AND kind = ?2
-                                     AND owner = ?3 AND key = ?4 AND value = ?5";
-                    run(tx, statement, params![tenant.as_str(), of.kind(), of.id(), key, value])?;
-                }
-            }
-            for (key, value) in &wanted {
-                insert(tx, &tenant, &of, key, value, now)?;
-            }
+            set(tx, &tenant, &of, labels, now)?;
             Ok(read(tx, &tenant, &of)?)
         })
         .await
     }
+}
+
+/// Lets a thing that is there have these labels, and no others.
+pub(crate) fn set(
+    connection: &Connection,
+    tenant: &TenantName,
+    of: &Labelled,
+    labels: Vec<(String, String)>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let wanted: Vec<(String, String)> =
+        labels.into_iter().map(|(key, value)| (key.to_lowercase(), value)).collect();
+    for Label { key, value, .. } in read(connection, tenant, of)? {
+        if !wanted.iter().any(|(name, text)| *name == key && *text == value) {
+            let statement = "DELETE FROM labels WHERE tenant = ?1 AND kind = ?2
+                             AND owner = ?3 AND key = ?4 AND value = ?5";
+            let values = params![tenant.as_str(), of.kind(), of.id(), key, value];
+            run(connection, statement, values)?;
+        }
+    }
+    for (key, value) in &wanted {
+        insert(connection, tenant, of, key, value, now)?;
+    }
+    Ok(())
 }
 
 /// Adds the labels that a plan gives: an object of keys, each with a list of `values`.

@@ -9,6 +9,7 @@ use crate::{
     column::{Columns as _, OrExists as _, all, first, micros, one, run},
     deployment,
     error::Stop,
+    label::{self, Labelled},
     tenant,
 };
 
@@ -114,26 +115,42 @@ impl Store {
         id: DeploymentId,
     ) -> Result<DeploymentNote, Error> {
         self.read("read what is noted of the deployment", move |connection| {
-            let query = "SELECT * FROM deployment_notes WHERE tenant = ?1 AND deployment = ?2";
-            let key = params![tenant.as_str(), id.as_str()];
-            Ok(one(connection, query, key, note)?.unwrap_or_default())
+            Ok(read_note(connection, &tenant, &id)?)
         })
         .await
     }
 
-    /// Notes where a deployment is, and its name for people.
-    pub async fn note_deployment(
+    /// Changes where a deployment is and its name for people, and, if there are some, lets it have
+    /// these labels and no others, in one write.
+    pub async fn amend_deployment(
         &self,
         tenant: TenantName,
         id: DeploymentId,
-        note: DeploymentNote,
+        labels: Option<Vec<(String, String)>>,
+        amend: impl FnOnce(&mut DeploymentNote) + Send + 'static,
+        now: Timestamp,
     ) -> Result<(), Error> {
-        self.write("note something of the deployment", move |tx| {
+        self.write("change what is noted of the deployment", move |tx| {
             deployment::require(tx, &tenant, &id)?;
-            put_note(tx, &tenant, &id, &note)
+            let mut note = read_note(tx, &tenant, &id)?;
+            amend(&mut note);
+            put_note(tx, &tenant, &id, &note)?;
+            if let Some(labels) = labels {
+                label::set(tx, &tenant, &Labelled::Deployment(id), labels, now)?;
+            }
+            Ok(())
         })
         .await
     }
+}
+
+fn read_note(
+    connection: &Connection,
+    tenant: &TenantName,
+    id: &DeploymentId,
+) -> rusqlite::Result<DeploymentNote> {
+    let query = "SELECT * FROM deployment_notes WHERE tenant = ?1 AND deployment = ?2";
+    Ok(one(connection, query, params![tenant.as_str(), id.as_str()], note)?.unwrap_or_default())
 }
 
 /// Notes something of a deployment that is there.

@@ -126,6 +126,21 @@ pub(crate) fn decide<T>(
     Ok(done)
 }
 
+/// Lets a write have its effect, which makes the verdict, unless there is one.
+pub(crate) fn decide_once(
+    connection: &Connection,
+    asked: Option<&Asked>,
+    effect: impl FnOnce() -> Result<Value, Stop>,
+) -> Result<Value, Stop> {
+    let Some(asked) = asked else { return effect() };
+    if let Some(verdict) = decided(connection, asked)? {
+        return Ok(verdict);
+    }
+    let verdict = effect()?;
+    put(connection, asked, &verdict)?;
+    Ok(verdict)
+}
+
 /// Forgets the verdicts of an attempt that has ended.
 pub(crate) fn forget(connection: &Connection, attempt: AttemptId) -> rusqlite::Result<()> {
     let statement = "DELETE FROM verdicts WHERE attempt = ?1";

@@ -73,9 +73,19 @@ async fn a_site_is_in_use_while_deployments_are_there() {
         display_name: Some("The D".to_owned()),
         site: Some(site.to_owned()),
     };
-    let nowhere = store.note_deployment(tenant(), d.clone(), at_site("nowhere")).await;
+    let amend = |labels, note| {
+        let amend = move |noted: &mut DeploymentNote| *noted = note;
+        store.amend_deployment(tenant(), d.clone(), labels, amend, at(5))
+    };
+    let labels = || Some(vec![("Env".to_owned(), "test".to_owned())]);
+    let nowhere = amend(labels(), at_site("nowhere")).await;
     assert!(matches!(nowhere, Err(Error::Missing(_))), "{nowhere:?}");
-    store.note_deployment(tenant(), d.clone(), at_site("oslo")).await.unwrap();
+    let of = || store.labels(tenant(), Labelled::Deployment(d.clone()));
+    assert_eq!(of().await.unwrap(), [], "all of it or nothing");
+    amend(labels(), at_site("oslo")).await.unwrap();
+    assert_eq!(of().await.unwrap().len(), 1);
+    amend(None, at_site("oslo")).await.unwrap();
+    assert_eq!(of().await.unwrap().len(), 1);
     let renamed = store.update_site(
         tenant(),
         "oslo".to_owned(),
@@ -109,9 +119,17 @@ async fn a_deployment_that_others_depend_on_is_deleted_by_force_only() {
         external_target: None,
         created_at: at(3),
     };
-    let first = store.put_dependency(dependency(1, "component.db")).await.unwrap();
-    let second = store.put_dependency(dependency(2, "component.db")).await.unwrap();
-    assert_eq!(first, second, "a creator notes one of a deployment");
+    let put = |replaces: Option<DeploymentId>, given: &[(u128, &str)]| {
+        let given = given.iter().map(|(number, creator)| dependency(*number, creator)).collect();
+        let tell = |stored: &[Dependency]| stored.iter().map(|one| one.id.to_string()).collect();
+        store.put_dependencies(None, tenant(), replaces, given, tell)
+    };
+    let first = put(None, &[(1, "component.db")]).await.unwrap();
+    let second = put(None, &[(2, "component.db"), (3, "component.web")]).await.unwrap();
+    assert_eq!(first[0], second[0], "a creator notes one of a deployment");
+    let replaced = put(Some("app".parse().unwrap()), &[(4, "component.db")]).await.unwrap();
+    assert_eq!(replaced, json!([id(4).to_string()]));
+    assert_eq!(store.dependencies(tenant()).await.unwrap().len(), 1);
 
     let d: DeploymentId = "d".parse().unwrap();
     let refused = store.delete_deployment(tenant(), d.clone(), Deletion::IfUnused).await;

@@ -14,10 +14,10 @@ use crate::executions::{
         reply::{Answered, Reply, owned, time},
         request::Call,
     },
+    verdict::{heard, told},
 };
 
 pub(super) async fn answer(call: &Call<'_>) -> Answered {
-    let store = &call.home().store;
     match (call.method, &call.path[1..]) {
         ("GET", []) => list(call.query, reachable(call).await?),
         ("GET", [id]) => {
@@ -29,11 +29,12 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         ("PUT", []) => {
             let source = source(call)?;
             let dependency = read(call, source, &Value::Object(call.object()?.clone()))?;
-            Reply::ok(shown(&store.put_dependency(dependency).await?))
+            let reply = |stored: &[Dependency]| Reply::ok(stored.iter().map(shown).next().into());
+            put(call, None, vec![dependency], reply).await
         }
         ("POST", []) => {
             let source = call.deployment(&call.required("source_deployment_id")?)?;
-            put(call, all(call, &source)?).await
+            put_all(call, None, all(call, &source)?).await
         }
         ("DELETE", []) => {
             let (source, creator) = (source(call)?, call.required("dependency_creator")?);
@@ -52,8 +53,7 @@ pub(super) async fn replace(call: &Call<'_>, id: &str) -> Answered {
     }
     let source = call.deployment(id)?;
     let new = all(call, &source)?;
-    let stored = call.home().store.replace_dependencies(call.tenant(), source, new).await?;
-    list(call.query, stored.iter().map(|stored| stored.id.to_string().into()).collect())
+    put_all(call, Some(source), new).await
 }
 
 /// Reads all before any is stored.
@@ -64,13 +64,30 @@ fn all(call: &Call<'_>, source: &DeploymentId) -> Result<Vec<Dependency>, Unansw
     given.iter().map(|one| read(call, source.clone(), one)).collect()
 }
 
-async fn put(call: &Call<'_>, dependencies: Vec<Dependency>) -> Answered {
-    let mut ids = Vec::new();
-    for dependency in dependencies {
-        let stored = call.home().store.put_dependency(dependency).await?;
-        ids.push(Value::from(stored.id.to_string()));
-    }
-    list(call.query, ids)
+/// Stores dependencies, and answers with their ids.
+async fn put_all(
+    call: &Call<'_>,
+    replaces: Option<DeploymentId>,
+    dependencies: Vec<Dependency>,
+) -> Answered {
+    let query = call.query.clone();
+    put(call, replaces, dependencies, move |stored| {
+        list(&query, stored.iter().map(|stored| stored.id.to_string().into()).collect())
+    })
+    .await
+}
+
+/// Stores dependencies, and the reply with them.
+async fn put(
+    call: &Call<'_>,
+    replaces: Option<DeploymentId>,
+    dependencies: Vec<Dependency>,
+    reply: impl FnOnce(&[Dependency]) -> Answered + Send + 'static,
+) -> Answered {
+    let tell = |stored: &[Dependency]| told(&reply(stored).map(|reply| reply.to_json()));
+    let (store, asked) = (&call.home().store, call.asked.cloned());
+    let told = store.put_dependencies(asked, call.tenant(), replaces, dependencies, tell).await?;
+    Ok(Reply::Told(heard(&told)?))
 }
 
 fn source(call: &Call<'_>) -> Result<DeploymentId, Unanswered> {

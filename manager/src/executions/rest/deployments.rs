@@ -8,7 +8,6 @@ use waggoner_store::{
     Deletion,
     deployment::{Deployment, NewDeployment, Noted},
     instance::NodeInstance,
-    label::Labelled,
     site::DeploymentNote,
 };
 use waggoner_types::{BlueprintId, DeploymentId};
@@ -127,18 +126,18 @@ async fn change(call: &Call<'_>, id: &str) -> Answered {
             format!("`{name}` of a deployment is changed by a deployment update only"),
         ));
     }
-    let store = &call.home().store;
-    if !call.field("labels").is_null() {
-        let labels = labels::read(call.field("labels"))?;
-        let thing = Labelled::Deployment(of.clone());
-        store.set_labels(call.tenant(), thing, labels, Timestamp::now()).await?;
-    }
-    if let Some(display_name) = call.text("display_name") {
-        let note = store.deployment_note(call.tenant(), of.clone()).await?;
-        let note = DeploymentNote { display_name: Some(display_name), ..note };
-        store.note_deployment(call.tenant(), of, note).await?;
-    }
-    Reply::ok(shown(call, &Seen::load(call, id).await?).await?)
+    let labels = match call.field("labels") {
+        Value::Null => None,
+        given => Some(labels::read(given)?),
+    };
+    let display_name = call.text("display_name");
+    let reply = Reply::changed("deployments", of.clone());
+    let amend = move |note: &mut DeploymentNote| {
+        note.display_name = display_name.or(note.display_name.take());
+    };
+    let store = call.deciding(&reply);
+    store.amend_deployment(call.tenant(), of, labels, amend, Timestamp::now()).await?;
+    Ok(reply)
 }
 
 async fn set_site(call: &Call<'_>, id: &str) -> Answered {
@@ -148,10 +147,10 @@ async fn set_site(call: &Call<'_>, id: &str) -> Answered {
         let why = "give either `site_name` or `detach_site`";
         return Err(Unanswered::invalid(why));
     }
-    let note = call.home().store.deployment_note(call.tenant(), of.clone()).await?;
     let reply = Reply::changed("deployments", of.clone());
-    let note = DeploymentNote { site, ..note };
-    call.deciding(&reply).note_deployment(call.tenant(), of, note).await?;
+    let amend = |note: &mut DeploymentNote| note.site = site;
+    let store = call.deciding(&reply);
+    store.amend_deployment(call.tenant(), of, None, amend, Timestamp::now()).await?;
     Ok(reply)
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Reply {
     File { path: String, name: String },
     /// A thing of the tenant as it is then.
     Thing { status: u16, resource: &'static str, id: String },
+    /// What was kept of an answer, as it travels.
+    Told(Value),
 }
 
 pub(super) type Answered = Result<Reply, Unanswered>;
@@ -62,6 +64,7 @@ impl Reply {
             Self::Thing { status, resource, id } => {
                 json!({ "status": status, "thing": [resource, id] })
             }
+            Self::Told(told) => told.clone(),
         }
     }
 }

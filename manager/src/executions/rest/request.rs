@@ -30,7 +30,7 @@ pub(super) struct Call<'c> {
 }
 
 /// The query of a request, decoded. Python's `True` and `False` stay words.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
 /// What a request brings.

@@ -40,6 +40,7 @@ use crate::{
 };
 
 const FILES: &str = "/resources/deployments/default_tenant/web";
+const DEPENDENCIES: &str = "/deployments/inter-deployment-dependencies";
 const ATTEMPT: AttemptId = AttemptId(Uuid::from_u128(7));
 const PLUGIN: PluginId = PluginId(Uuid::from_u128(8));
 const LATER: ExecutionId = ExecutionId(Uuid::from_u128(9));
@@ -85,6 +86,11 @@ async fn what_is_made_of_a_tenant_is_made_once_wherever_it_is_cut_off() {
     for request in [
         request("PUT", "/deployments/new", made),
         request("DELETE", "/deployments/spare", Value::Null),
+        request("PATCH", "/deployments/web", noted()),
+        request("POST", "/deployments/web/set-site", json!({ "site_name": "oslo" })),
+        request("PUT", DEPENDENCIES, dependencies()["inter_deployment_dependencies"][0].take()),
+        request("POST", DEPENDENCIES, dependencies()),
+        request("PUT", "/deployments/web/inter-deployment-dependencies", dependencies()),
         Request { body: Err(archive), ..request("PUT", "/blueprints/new", Value::Null) },
         request("DELETE", "/blueprints/unused", Value::Null),
         request("PUT", "/deployment-groups/new", group.clone()),
@@ -136,28 +142,79 @@ async fn what_runs_is_begun_and_ended_once_wherever_it_is_cut_off() {
     }
 }
 
+#[tokio::test]
+async fn what_is_noted_of_a_deployment_changes_whole() {
+    let (base, _) = scene().await;
+    let before = left(&manager(&base.copy()).await, false).await;
+    for request in [
+        request("PATCH", "/deployments/web", noted()),
+        request("POST", DEPENDENCIES, dependencies()),
+        request("PUT", "/deployments/web/inter-deployment-dependencies", dependencies()),
+    ] {
+        let what = format!("{} {}", request.method, request.path);
+        let disk = base.copy();
+        let home = manager(&disk).await;
+        let answers = operation(&home).await;
+        let (said, points) = followed(&answers, &request, "", &disk).await;
+        assert_eq!(status(&said), 200, "{what}: {said}");
+        let after = left(&home, false).await;
+        assert_ne!(before, after, "{what}");
+        for (point, disk) in points.iter().enumerate() {
+            let found = left(&manager(disk).await, false).await;
+            assert!(found == before || found == after, "{what}: half of it at {point}: {found}");
+        }
+    }
+}
+
+/// What is noted beside a deployment.
+fn noted() -> Value {
+    json!({ "labels": [{ "tier": "web" }], "display_name": "The web" })
+}
+
+fn dependencies() -> Value {
+    let on = |creator: &str| {
+        json!({
+            "dependency_creator": creator, "source_deployment": "web", "target_deployment": "spare",
+        })
+    };
+    json!({
+        "source_deployment_id": "web",
+        "inter_deployment_dependencies": [on("component.a"), on("component.b")],
+    })
+}
+
+/// Makes a request, and copies the disk after each of its writes.
+async fn followed(
+    answers: &Answers,
+    request: &Request,
+    body_id: &str,
+    disk: &Disk,
+) -> (Value, Vec<Disk>) {
+    let store = answers.home.store.clone();
+    let mut seen = store.activity().commits;
+    let mut points = Vec::new();
+    let mut answer = pin!(ask(answers, request, body_id));
+    let said = poll_fn(|context| {
+        let commits = store.activity().commits;
+        if commits != seen {
+            seen = commits;
+            points.push(disk.copy());
+        }
+        answer.as_mut().poll(context)
+    })
+    .await;
+    points.push(disk.copy());
+    (said, points)
+}
+
 /// Makes a request, and makes it again wherever it was cut off.
 async fn cut_off_everywhere(base: &Disk, request: Request, runs: bool) {
     let what = format!("{} {}", request.method, request.path);
     let disk = base.copy();
     let home = manager(&disk).await;
-    let (answers, store) = (operation(&home).await, home.store.clone());
+    let answers = operation(&home).await;
     let body_id = put(&answers, &request).await;
-    let mut seen = store.activity().commits;
-    let mut points = Vec::new();
-    let said = {
-        let mut answer = pin!(ask(&answers, &request, &body_id));
-        poll_fn(|context| {
-            let commits = store.activity().commits;
-            if commits != seen {
-                seen = commits;
-                points.push(disk.copy());
-            }
-            answer.as_mut().poll(context)
-        })
-        .await
-    };
-    points.push(disk.copy());
+    let (said, points) = followed(&answers, &request, &body_id, &disk).await;
     assert!(status(&said) < 300, "{what}: {said}");
     let undisturbed = (status(&said), left(&home, runs).await);
 
@@ -349,6 +406,7 @@ async fn left(home: &Arc<Home>, runs: bool) -> Value {
     let mut left = Vec::new();
     for path in [
         "/deployments?_include=display_name,site_name,deployment_groups,labels,inputs",
+        "/deployments/inter-deployment-dependencies?_include=dependency_creator,target_deployment_id",
         "/blueprints?_include=id,labels",
         "/deployment-groups?_include=id,labels,creation_counter",
         "/secrets?_include=key",

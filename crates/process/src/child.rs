@@ -40,6 +40,16 @@ pub struct Stopped {
 impl Child {
     pub(crate) fn new(leader: Arc<Leader>, mark: Arc<str>, cgroup: Option<Arc<Cgroup>>) -> Self {
         let born = table::row(leader.pid().as_raw_pid()).map_or(0, |row| row.started);
+        Self::born(born, leader, mark, cgroup)
+    }
+
+    /// Takes charge of one of which it is known when it began.
+    pub(crate) fn born(
+        born: u64,
+        leader: Arc<Leader>,
+        mark: Arc<str>,
+        cgroup: Option<Arc<Cgroup>>,
+    ) -> Self {
         let asker = Asker::current();
         let family = Family { leader: Some(leader.pid()), born, mark, cgroup, asker };
         Self { leader, family }

@@ -31,6 +31,7 @@ mod family;
 mod fork;
 mod identity;
 mod leader;
+mod moment;
 mod orphans;
 mod output;
 mod spawn;

@@ -26,6 +26,7 @@ use crate::{
     Child, Output, birth,
     cgroup::Cgroup,
     leader::{self, Leader},
+    moment::Moment,
     output::receiver,
 };
 
@@ -78,6 +79,8 @@ static SEALED: LazyLock<()> = LazyLock::new(seal_now);
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) leader: Arc<Leader>,
+    /// In clock ticks since the boot.
+    born: u64,
     mark: Arc<str>,
     cgroup: Option<Arc<Cgroup>>,
     stdout: OwnedFd,
@@ -107,7 +110,8 @@ impl Spawn {
     pub async fn start(&self) -> Result<(Child, Output), SpawnError> {
         let begun = self.begin(None).await?;
         // Made first, so that a failure below kills what was started.
-        let child = Child::new(Arc::clone(&begun.leader), begun.mark.clone(), begun.cgroup.clone());
+        let (leader, mark) = (Arc::clone(&begun.leader), Arc::clone(&begun.mark));
+        let child = Child::born(begun.born, leader, mark, begun.cgroup.clone());
         Ok((child, begun.into_output(self.linger).map_err(|error| self.failed(error))?))
     }
 
@@ -136,9 +140,11 @@ impl Spawn {
 
     fn spawn(&self, program: &Utf8Path, mark: &str, stdin: Option<&OwnedFd>) -> io::Result<Begun> {
         let _guard = leader::SPAWNING.read();
+        let before = Moment::now();
         let (pid, stdout, stderr, cgroup) = self.bear(program, mark, stdin)?;
         let leader = Arc::new(adopt(pid)?);
-        Ok(Begun { leader, mark: mark.into(), cgroup, stdout, stderr })
+        let born = before.born(pid);
+        Ok(Begun { leader, born, mark: mark.into(), cgroup, stdout, stderr })
     }
 
     /// Starts the child in its cgroup, or, where that cannot be, without.

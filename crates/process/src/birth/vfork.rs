@@ -3,6 +3,7 @@
 
 use std::{
     arch::asm,
+    cell::RefCell,
     io,
     mem::MaybeUninit,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -57,9 +58,17 @@ const SIGNALS: libc::c_int = 64;
 /// standard library ignores one as it starts, and nobody changes that.
 static IGNORED: LazyLock<Vec<libc::c_int>> = LazyLock::new(ignored);
 
+thread_local! {
+    /// One is enough: who bears a child waits until it has left.
+    static STACK: RefCell<Box<MaybeUninit<Stack>>> = RefCell::new(Box::new_uninit());
+}
+
 /// Starts a child in a cgroup that is open. On an error nothing runs.
 pub(super) fn start(cgroup: &OwnedFd, image: &Image) -> io::Result<Pid> {
-    let mut stack = Box::<Stack>::new_uninit();
+    STACK.with_borrow_mut(|stack| start_on(stack, cgroup, image))
+}
+
+fn start_on(stack: &mut MaybeUninit<Stack>, cgroup: &OwnedFd, image: &Image) -> io::Result<Pid> {
     let mut errand = Errand { image, ignored: &IGNORED, error: 0 };
     let args = CloneArgs {
         flags: CLONE_VM_VFORK | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND,

@@ -49,12 +49,15 @@ struct Thread {
 #[derive(Default)]
 struct Group {
     writes: Vec<Write>,
-    answers: Vec<oneshot::Sender<Result<Written, Refused>>>,
+    answers: Vec<Answer>,
     syncs: Vec<oneshot::Sender<Result<(), Refused>>>,
     snapshots: Vec<oneshot::Sender<Result<Vec<Recovered>, Refused>>>,
     bytes: usize,
     durable: bool,
 }
+
+/// Who waits for a write, and whether until it is on the disk.
+type Answer = (oneshot::Sender<Result<Written, Refused>>, bool);
 
 /// How many writes may wait: two full groups keep the thread busy.
 const WAITING: usize = 2 * GROUP;
@@ -181,10 +184,22 @@ impl Thread {
     fn commit(&mut self, group: Group) {
         let Group { writes, answers, syncs, snapshots, durable, bytes: _ } = group;
         let written = self.journal.apply(writes);
-        let synced = if durable { self.sync() } else { Ok(()) };
         self.publish();
-        let mut deliveries = Vec::new();
-        for (answer, written) in answers.into_iter().zip(written) {
+        let (mut deliveries, mut later) = (Vec::new(), Vec::new());
+        for ((answer, durable), written) in answers.into_iter().zip(written) {
+            if durable {
+                // What refuses one may be another of the group.
+                later.push((answer, written));
+            } else {
+                deliveries.push(delivery(answer, written));
+            }
+        }
+        // Who does not wait for the disk goes on meanwhile.
+        if durable && !deliveries.is_empty() {
+            self.handover.hand_over(std::mem::take(&mut deliveries));
+        }
+        let synced = if durable { self.sync() } else { Ok(()) };
+        for (answer, written) in later {
             let written = written.and_then(|written| synced.clone().map(|()| written));
             deliveries.push(delivery(answer, written));
         }
@@ -229,7 +244,7 @@ impl Group {
                 self.bytes += write.payload().len();
                 self.durable |= durable;
                 self.writes.push(write);
-                self.answers.push(answer);
+                self.answers.push((answer, durable));
             }
             Job::Sync { answer } => {
                 self.durable = true;

@@ -11,7 +11,7 @@ use super::{Disk, File};
 
 /// A disk in memory. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Simulated(Arc<Mutex<Inner>>);
+pub(crate) struct Simulated(Arc<Mutex<Inner>>, Arc<Mutex<()>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -67,7 +67,7 @@ const SECTOR: usize = 32;
 
 impl Simulated {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             files: BTreeMap::new(),
             settled: BTreeMap::new(),
             named: BTreeSet::new(),
@@ -76,7 +76,13 @@ impl Simulated {
             fault: None,
             crashed: false,
             now: Duration::from_secs(1_000_000),
-        })))
+        };
+        Self(Arc::new(Mutex::new(inner)), Arc::default())
+    }
+
+    /// Lets who syncs a segment wait for as long as this is held.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.1.lock().unwrap()
     }
 
     /// Lets the operation after `after` others fail.
@@ -225,6 +231,7 @@ impl File for Handle {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let _held = self.disk.hold();
         let mut inner = self.disk.inner();
         inner.begin()?;
         inner.settle(self.segment);

@@ -1,13 +1,15 @@
 //! The face that other crates see, on a real disk.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use uuid::Uuid;
 use waggoner_types::AttemptId;
 
-use crate::{Class, Journal, OpenError, Reader, Settings, Write, Writer};
+use crate::{
+    Class, Journal, OpenError, Reader, Settings, Write, Writer, disk::simulated::Simulated,
+};
 
 #[tokio::test]
 async fn what_is_written_is_read_by_another_and_survives_a_restart() {
@@ -95,6 +97,28 @@ async fn read_all(mut reader: Reader, writer: &Writer, attempts: &[AttemptId], l
         }
         after.retain(|_, after| *after < last);
     }
+}
+
+#[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "the writer's thread waits for it, and we do not")]
+async fn who_does_not_wait_for_the_disk_goes_on_while_others_of_its_group_do() {
+    let disk = Simulated::new();
+    let (journal, _) = Journal::open_on(Arc::new(disk.clone()), Settings::default()).unwrap();
+    let (writer, _thread) = Writer::start(journal).unwrap();
+    let [first, second] = [1, 2].map(|id| AttemptId(Uuid::from_u128(id)));
+    let open = |attempt| Write::Open { attempt, epoch: 1, note: Bytes::new() };
+    writer.write(open(first), true).await.unwrap();
+
+    let held = disk.hold();
+    let mut durable = Box::pin(writer.write(open(second), true));
+    let record = Write::Record { attempt: first, class: Class::Log, bytes: Bytes::new() };
+    tokio::select! {
+        biased;
+        _ = &mut durable => panic!("it is not on the disk"),
+        written = writer.write(record, false) => assert_eq!(written.unwrap().sequence, 1),
+    }
+    drop(held);
+    durable.await.unwrap();
 }
 
 #[test]

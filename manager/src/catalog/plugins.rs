@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
+use waggoner_link::settings::MAX_MESSAGE;
 use waggoner_proto::v1::PluginHeader;
 use waggoner_store::{
     artifact::Received,
@@ -16,7 +17,10 @@ use waggoner_wire::{At as _, Reason, Refused};
 pub(crate) const LARGEST: u64 = Budget::WAGON.archive_bytes;
 
 /// The most plugin.yaml files of one plugin: there are five versions of the language.
-const MOST_YAMLS: usize = 16;
+pub(crate) const MOST_YAMLS: usize = 16;
+
+/// How long those may be together, in bytes: what one message carries.
+pub(crate) const LONGEST_YAMLS: u64 = MAX_MESSAGE as u64;
 
 /// A stored plugin, as something that can be chosen.
 #[derive(Clone, Debug)]

@@ -11,7 +11,10 @@ use waggoner_wagon::{Budget, unpack_tree};
 
 use crate::{
     api::not_taken,
-    catalog,
+    catalog::{
+        self,
+        plugins::{LONGEST_YAMLS, MOST_YAMLS},
+    },
     executions::{
         answers::Unanswered,
         rest::{
@@ -146,14 +149,26 @@ fn open(archive: &Utf8Path, into: &Utf8Path) -> Result<Opened, Unanswered> {
         let why = "a plugin is sent as a zip of one wagon and its plugin.yaml files".to_owned();
         return Err(invalid(why));
     };
-    let mut yamls = Vec::new();
-    for path in with(&["yaml", "yml"]) {
-        let name = path.file_name().unwrap_or_default().to_owned();
-        let text =
-            fs::read_to_string(&path).map_err(|error| invalid(format!("{name}: {error}")))?;
-        yamls.push(PluginYaml { name, text });
+    Ok(Opened { wagon: wagon.clone(), yamls: yamls(&with(&["yaml", "yml"]))? })
+}
+
+/// Reads plugin.yaml files, once it is known that there are not too many of them.
+fn yamls(paths: &[Utf8PathBuf]) -> Result<Vec<PluginYaml>, Unanswered> {
+    let invalid = |why: String| Unanswered::refused("invalid_plugin_error", why);
+    if paths.len() > MOST_YAMLS {
+        return Err(invalid(format!("{MOST_YAMLS} plugin.yaml files at the most")));
     }
-    Ok(Opened { wagon: wagon.clone(), yamls })
+    let sizes = paths.iter().map(|path| fs::metadata(path).map_or(0, |found| found.len()));
+    if sizes.sum::<u64>() > LONGEST_YAMLS {
+        let why = format!("the plugin.yaml files are longer than {LONGEST_YAMLS} bytes together");
+        return Err(invalid(why));
+    }
+    let read = |path: &Utf8PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_owned();
+        let text = fs::read_to_string(path).map_err(|error| invalid(format!("{name}: {error}")))?;
+        Ok(PluginYaml { name, text })
+    };
+    paths.iter().map(read).collect()
 }
 
 fn shown(plugin: &Plugin, standing: &[Installation]) -> Value {
@@ -201,4 +216,28 @@ fn shown(plugin: &Plugin, standing: &[Installation]) -> Value {
         ),
     });
     owned(&plugin.tenant, shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugin_yamls_are_counted_before_they_are_read() {
+        let folder = camino_tempfile::tempdir().unwrap();
+        let path = |number: usize| folder.path().join(format!("plugin_{number}.yaml"));
+        // None of them can be read.
+        let paths: Vec<_> = (0..=MOST_YAMLS).map(path).collect();
+        for path in &paths {
+            fs::write(path, [0xff]).unwrap();
+        }
+        let why = |paths: &[Utf8PathBuf]| yamls(paths).unwrap_err().message;
+        assert_eq!(why(&paths), "16 plugin.yaml files at the most");
+        assert!(why(&paths[1..]).starts_with("plugin_1.yaml: "), "{}", why(&paths[1..]));
+        let long = fs::File::options().write(true).open(path(3)).unwrap();
+        long.set_len(LONGEST_YAMLS).unwrap();
+        assert!(why(&paths[1..]).contains("longer than 4194304 bytes"), "{}", why(&paths[1..]));
+        fs::write(path(0), "plugins: {}").unwrap();
+        assert_eq!(yamls(&paths[..1]).unwrap()[0].text, "plugins: {}");
+    }
 }

@@ -24,6 +24,8 @@ mod python;
 mod script;
 mod settings;
 
+pub(crate) use self::host::tidy;
+
 /// Runs an attempt to its outcome; one that another life of the daemon began, from where it is.
 pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) {
     let span = info_span!("operation", attempt = %attempt.id);

@@ -2,13 +2,14 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use camino::Utf8Path;
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::{task::spawn_blocking, time::sleep};
 use tracing::{info, warn};
 use waggoner_python::{Environments, Unwanted};
 use waggoner_types::{Chain, Digest};
 
-use crate::{artifacts::Artifacts, environments::Installs, house::House};
+use crate::{artifacts::Artifacts, environments::Installs, house::House, operation};
 
 /// How often is looked what may go.
 const ROUND: Duration = Duration::from_hours(1);
@@ -16,7 +17,7 @@ const ROUND: Duration = Duration::from_hours(1);
 /// Removes from time to time what nobody has used for so long.
 pub(crate) async fn keep(house: &House, unused_for: Duration) -> Infallible {
     let House { environments, artifacts, installs, .. } = house;
-    rounds(environments, artifacts, installs, unused_for).await
+    rounds(environments, artifacts, installs, &house.state.work(), unused_for).await
 }
 
 /// Removes a plugin that no operation uses now, with its wagon. Says whether it is gone: one that
@@ -30,6 +31,7 @@ pub(crate) async fn remove(house: &House, wagon: Digest) -> std::io::Result<bool
     if environments.list()?.iter().any(|installed| installed.wagon == wagon) {
         return Ok(false);
     }
+    unlink(&house.state.work()).await;
     info!(%wagon, environments = removed.len(), "removed a plugin");
     artifacts.remove(wagon)?;
     installs.forget(wagon);
@@ -40,6 +42,7 @@ async fn rounds(
     environments: &Environments,
     artifacts: &Artifacts,
     installs: &Installs,
+    work: &Utf8Path,
     unused_for: Duration,
 ) -> Infallible {
     loop {
@@ -50,9 +53,19 @@ async fn rounds(
             Ok(removed) => removed.iter().for_each(|one| installs.forget(one.wagon)),
             Err(error) => warn!(error = %Chain(&error), "unused environments are not removed"),
         }
+        unlink(work).await;
         if let Err(error) = artifacts.collect(unused_for, now) {
             warn!(error = %Chain(&error), "unused artifacts are not removed");
         }
+    }
+}
+
+/// Removes what leads to environments that are gone.
+async fn unlink(work: &Utf8Path) {
+    let work = work.to_owned();
+    let tidied = spawn_blocking(move || operation::tidy(&work)).await;
+    if let Err(error) = tidied.map_err(std::io::Error::other).flatten() {
+        warn!(error = %Chain(&error), "links to environments that are gone stay");
     }
 }
 
@@ -60,7 +73,6 @@ async fn rounds(
 mod tests {
     use std::time::SystemTime;
 
-    use camino::Utf8Path;
     use camino_tempfile::Utf8TempDir;
     use fs_err as fs;
     use serde_json::json;
@@ -110,16 +122,22 @@ mod tests {
             let listed = environments.list().unwrap();
             listed.into_iter().map(|installed| installed.name).collect::<Vec<_>>()
         };
-        let rounds = rounds(&environments, &artifacts, &installs, WEEK);
+        let work = directory.path().join("work");
+        let place = work.join("plugins/tenant/web/1.0");
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::os::unix::fs::symlink(root.join("environments/old"), &place).unwrap();
+        let rounds = rounds(&environments, &artifacts, &installs, &work, WEEK);
         tokio::select! {
             never = rounds => match never {},
             () = async {
                 sleep(ROUND / 2).await;
                 assert_eq!(names(), ["new", "old"]);
+                assert!(place.is_symlink());
                 sleep(ROUND).await;
                 assert_eq!(names(), ["new"]);
             } => {}
         }
+        assert!(!place.is_symlink());
         assert_eq!(artifacts.find(old), None);
         assert!(artifacts.find(new).is_some());
         assert_eq!(installs.message().plugins.len(), 1);

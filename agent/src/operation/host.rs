@@ -11,7 +11,7 @@
 //! (`cloudify_common_sdk/utils.py`), and only where the agent may; what is there already stays. A
 //! blueprint's directory is not there: the SDK downloads it then.
 
-use std::io;
+use std::{io, sync::Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -27,6 +27,9 @@ const DEPLOYMENTS: &str = "/opt/manager/resources/deployments";
 
 /// The version of sources of which nobody said it (`cloudify.utils.target_plugin_prefix`).
 const NO_VERSION: &str = "0.0.0";
+
+/// Held while a link is made, and while those that lead nowhere are removed.
+static LINKS: Mutex<()> = Mutex::new(());
 
 /// Makes what the operation's plugin looks for; what cannot be made is missing for it alone.
 pub(super) fn furnish(house: &House, environment: &Environment, start: &Start, form: Form) {
@@ -82,9 +85,40 @@ fn deployment_directory(
     link(&own, &place, false)
 }
 
+/// Removes the links to environments that are gone, and the directories that are empty then.
+/// Blocks.
+pub(crate) fn tidy(work: &Utf8Path) -> io::Result<()> {
+    let _alone = LINKS.lock().expect("nobody panics while holding it");
+    for root in ["plugins", "source_plugins"] {
+        let root = work.join(root);
+        if root.is_dir() {
+            prune(&root)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says whether nothing is left in the directory.
+fn prune(directory: &Utf8Path) -> io::Result<bool> {
+    let mut is_empty = true;
+    for entry in directory.read_dir_utf8()? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_symlink() && !path.exists() {
+            fs::remove_file(path)?;
+        } else if kind.is_dir() && prune(path)? {
+            fs::remove_dir(path)?;
+        } else {
+            is_empty = false;
+        }
+    }
+    Ok(is_empty)
+}
+
 /// Links a place to a target. A link that leads to nothing is replaced, one that leads elsewhere as
 /// well if it is ours; a directory never is.
 fn link(target: &Utf8Path, place: &Utf8Path, is_ours: bool) -> io::Result<()> {
+    let _alone = LINKS.lock().expect("nobody panics while holding it");
     match fs::symlink_metadata(place) {
         Ok(found) if !found.is_symlink() => return Ok(()),
         Ok(_) => {
@@ -165,6 +199,29 @@ mod tests {
                 environment.canonicalize_utf8().unwrap()
             );
         }
+    }
+
+    #[test]
+    fn links_to_environments_that_are_gone_go_too() {
+        let directory = Utf8TempDir::new().unwrap();
+        let [work, kept, gone] = ["work", "kept", "gone"].map(|name| directory.path().join(name));
+        let plugin = json!({"name": "web", "package_version": "1.0"});
+        let place = |deployment: &str| {
+            plugin_place(&work, Form::Source, &plugin, "tenant", deployment).unwrap()
+        };
+        for (environment, deployment) in [(&kept, "one"), (&gone, "two")] {
+            fs::create_dir_all(environment).unwrap();
+            link(environment, &place(deployment), true).unwrap();
+        }
+        tidy(&work).unwrap();
+        assert!(place("two").exists(), "its environment is there");
+        fs::remove_dir(&gone).unwrap();
+        tidy(&work).unwrap();
+        assert!(place("one").exists());
+        assert!(!work.join("source_plugins/tenant/two").exists());
+        fs::remove_dir(&kept).unwrap();
+        tidy(&work).unwrap();
+        assert_eq!(work.join("source_plugins").read_dir_utf8().unwrap().count(), 0);
     }
 
     #[test]

@@ -175,11 +175,24 @@ impl Cgroup {
         once(&self.opened, || rustix::fs::open(self.directory.as_std_path(), flags, Mode::empty()))
     }
 
-    /// Says whether it may be another family's: nobody lives in it, or below it, and nobody was
-    /// killed in it, by us or for want of memory.
+    /// Says whether it may be another family's: nobody lives in it, or below it, nobody was killed
+    /// in it, by us or for want of memory, and nobody has limited its memory.
     fn is_as_new(&self) -> bool {
         let may_be = !self.killed.load(Ordering::Relaxed) && self.made.elapsed() < USED;
-        may_be && self.is_empty().unwrap_or(false) && !self.lacked_memory()
+        may_be && self.is_empty().unwrap_or(false) && self.has_all_memory()
+    }
+
+    fn has_all_memory(&self) -> bool {
+        let read = |file| fs_err::read_to_string(self.directory.join(file));
+        let is_unlimited = |file| read(file).is_ok_and(|limit| limit.trim() == "max");
+        match read("memory.events") {
+            Ok(events) => {
+                oom_kills(&events) == 0
+                    && ["memory.max", "memory.high"].into_iter().all(is_unlimited)
+            }
+            // There is no memory controller.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     fn is_empty(&self) -> io::Result<bool> {
@@ -335,6 +348,25 @@ mod tests {
             ("", "", None),
         ] {
             assert_eq!(directory(mounts, cgroups).as_deref(), expected.map(Utf8Path::new));
+        }
+    }
+
+    #[test]
+    fn one_in_which_memory_is_short_is_not_another_familys() {
+        let directory = camino_tempfile::tempdir().unwrap();
+        let cgroup = Cgroup::at(directory.path());
+        assert!(cgroup.has_all_memory(), "there is no controller");
+        for (events, max, high, expected) in [
+            ("low 0\noom_kill 0\n", "max\n", "max\n", true),
+            ("low 0\noom_kill 1\n", "max\n", "max\n", false),
+            ("low 0\noom_kill 0\n", "67108864\n", "max\n", false),
+            ("low 0\noom_kill 0\n", "max\n", "67108864\n", false),
+        ] {
+            let files = [("memory.events", events), ("memory.max", max), ("memory.high", high)];
+            for (file, text) in files {
+                fs_err::write(directory.path().join(file), text).unwrap();
+            }
+            assert_eq!(cgroup.has_all_memory(), expected, "{events} {max} {high}");
         }
     }
 

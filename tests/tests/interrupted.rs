@@ -7,12 +7,10 @@ use waggoner_testkit::{Daemon, Site, Wag, eventually, python_program};
 
 use crate::{fixtures::assert_clear, wagons::awkward};
 
-/// A `uv` that tells when it is called, and waits for as long as there is a file `hold`. It ends
-/// with who called it.
+/// A `uv` that tells who it is when it is called, and waits for as long as there is a file `hold`.
 const HELD: &str = "#!/bin/sh
-[ \"$1\" = --version ] || : > @FOLDER@/called
+[ \"$1\" = --version ] || { echo $$ > @FOLDER@/called.$$ && mv @FOLDER@/called.$$ @FOLDER@/called; }
 while [ -e @FOLDER@/hold ]; do sleep 0.1; done
-kill -0 $PPID || exit 1
 exec @UV@ \"$@\"
 ";
 
@@ -23,6 +21,12 @@ fn state(wag: &Wag, plugin: &str) -> (String, Value) {
     let here = all.find(|installation| installation["agent"] == "web");
     let stands = |here: &Value| (here["state"].as_str().unwrap().to_owned(), here["error"].clone());
     here.map_or_else(Default::default, stands)
+}
+
+/// Whether a process runs; a zombie has ended.
+fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 fn held_uv(folder: &Utf8Path) -> String {
@@ -58,24 +62,25 @@ fn an_installation_under_way_is_not_removed_and_outlives_its_link_and_the_manage
     };
     fs::write(&hold, "").unwrap();
     let _waits = wag.start(&install);
-    eventually(
-        "the installation to be under way",
-        || {
-            if called.exists() { Ok(()) } else { Err(()) }
-        },
-    );
+    let calling = |what: &str| -> i32 {
+        let pid = || fs::read_to_string(&called).map(|pid| pid.trim().parse().unwrap());
+        eventually(what, || pid().map_err(|error| error.to_string()))
+    };
+    let first = calling("the installation to be under way");
     is("installing");
     let said = wag.refused(3, &["plugins", "uninstall", "awkward-plugin", "--agent", "web"]);
     assert_clear(&said, &["awkward-plugin", "is being installed", "web"]);
 
-    // The agent goes, and the next one is held up as well.
+    // The agent goes without what it has started, and the next one is held up as well.
     site.agent_daemon("web").kill();
     fs::remove_file(&called).unwrap();
     is("pending-install");
+    assert!(is_alive(first), "it would go on to install");
     let mut again = site.agent_command("web", None);
     again.args(["--manager", &address]).env("PATH", &path);
     let _again = Daemon::start(again, &folder, "agent-again");
-    eventually("it to be taken up again", || if called.exists() { Ok(()) } else { Err(()) });
+    calling("it to be taken up again");
+    assert!(!is_alive(first), "two install into one directory");
     is("installing");
 
     // The manager goes in the middle of it.

@@ -12,7 +12,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io::{self, Read as _, Seek as _, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -38,7 +38,15 @@ use crate::{
 /// fetched once in a life of the manager.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    made: Mutex<HashMap<Utf8PathBuf, Digest>>,
+    made: Mutex<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    /// The newest of each place.
+    newest: HashMap<Utf8PathBuf, Digest>,
+    /// All: of two that were made of one address at once, whoever made the older one uses it.
+    all: HashSet<Digest>,
 }
 
 /// Why a plugin's sources are not to be had: clauses that go on from where it comes from.
@@ -87,17 +95,22 @@ const PIECE: usize = 256 * 1024;
 
 impl Sources {
     fn known(&self, place: &Utf8Path) -> Option<Digest> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.get(place).copied()
+        self.made().newest.get(place).copied()
     }
 
     /// The artifacts that were made, which no row of the store names.
     pub(crate) fn artifacts(&self) -> HashSet<Digest> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+        self.made().all.clone()
     }
 
     fn note(&self, place: Utf8PathBuf, digest: Digest) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(place, digest);
+        let mut made = self.made();
+        made.newest.insert(place, digest);
+        made.all.insert(digest);
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -273,6 +286,17 @@ async fn publish(home: &Home, archive: Hashing) -> Result<Artifact, SourceError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_artifact_stays_though_another_one_was_made_of_its_place() {
+        let sources = Sources::default();
+        let place = Utf8Path::new("https://site/plugin.zip");
+        for number in [1, 2] {
+            sources.note(place.to_owned(), Digest([number; 32]));
+        }
+        assert_eq!(sources.known(place), Some(Digest([2; 32])));
+        assert_eq!(sources.artifacts(), [1, 2].map(|number| Digest([number; 32])).into());
+    }
 
     #[test]
     fn sources_are_found_in_the_blueprints_plugins_and_nowhere_else() {

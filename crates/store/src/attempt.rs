@@ -11,7 +11,10 @@ use waggoner_types::{AgentName, AttemptId, OperationId, TenantName};
 
 use crate::{
     Error, Kind, Store, Thing, agent,
-    column::{Columns as _, OrExists as _, all, json_text, maybe_micros, micros, one, run, signed},
+    column::{
+        Columns as _, OrExists as _, all, is_orphan, json_text, maybe_micros, micros, one, run,
+        signed,
+    },
     error::Stop,
     event::{self, Entry},
     verdict,
@@ -74,6 +77,19 @@ pub struct End {
     pub outcome: Value,
 }
 
+/// Adds an attempt.
+const NEW: &str = "INSERT INTO attempts
+        (id, operation, tenant, agent, epoch, started_at, ended_at, outcome, watermark, chain)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// Adds an attempt, or gives one that nothing was heard of to its agent.
+const MOVED: &str = "INSERT INTO attempts
+        (id, operation, tenant, agent, epoch, started_at, ended_at, outcome, watermark, chain)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT (id) DO UPDATE SET tenant = excluded.tenant, agent = excluded.agent,
+        epoch = excluded.epoch, started_at = excluded.started_at
+    WHERE ended_at IS NULL AND watermark = 0";
+
 // === impl Store ===
 
 impl Store {
@@ -82,12 +98,12 @@ impl Store {
     /// One that is stored and that nothing was heard of takes this agent instead: who asks has
     /// made sure that the one before never heard of it.
     pub async fn create_attempt(&self, attempt: Attempt) -> Result<(), Error> {
-        self.write("store the attempt", move |tx| {
+        self.write_checked("store the attempt", move |tx| {
             if agent::is_drained(tx, &attempt.tenant, &attempt.agent)? {
                 let agent = Thing::of(&attempt.tenant, Kind::Agent, &attempt.agent);
                 return Err(Stop::Refused(Error::Drained(agent)));
             }
-            if moved(tx, &attempt)? { Ok(()) } else { insert(tx, &attempt) }
+            put(tx, &attempt, MOVED)
         })
         .await
     }
@@ -152,9 +168,9 @@ impl Store {
     /// Stores an attempt's records and its watermark, or finds that they are stored already.
     /// Returns the watermark.
     pub async fn ingest(&self, batch: Batch, now: Timestamp) -> Result<Watermark, Error> {
-        self.write("store the attempt's records", move |tx| {
+        self.write_checked("store the attempt's records", move |tx| {
             let Watermark { upto, chain } = batch.upto;
-            let stored = require(tx, batch.attempt)?.watermark;
+            let stored = watermark_of(tx, batch.attempt)?;
             if upto <= stored.upto {
                 return Ok(stored);
             }
@@ -192,17 +208,16 @@ impl Store {
 
 /// Adds an attempt.
 pub(crate) fn insert(connection: &Connection, attempt: &Attempt) -> Result<(), Stop> {
-    let query = "SELECT id FROM operations WHERE id = ?1";
+    put(connection, attempt, NEW)
+}
+
+/// Adds an attempt, by one statement.
+fn put(connection: &Connection, attempt: &Attempt, statement: &str) -> Result<(), Stop> {
     let operation = attempt.operation.to_string();
-    let found: Option<String> = one(connection, query, [&operation], |row| row.get(0))?;
-    if found.is_none() {
-        return Err(Stop::missing(Thing::new(Kind::Operation, operation)));
-    }
-    run(
+    let exists = || Thing::of(&attempt.tenant, Kind::Attempt, attempt.id);
+    let added = run(
         connection,
-        "INSERT INTO attempts
-            (id, operation, tenant, agent, epoch, started_at, ended_at, outcome, watermark, chain)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        statement,
         params![
             attempt.id.to_string(),
             operation,
@@ -215,23 +230,21 @@ pub(crate) fn insert(connection: &Connection, attempt: &Attempt) -> Result<(), S
             signed(attempt.watermark.upto),
             attempt.watermark.chain.cast_signed(),
         ],
-    )
-    .or_exists(|| Thing::of(&attempt.tenant, Kind::Attempt, attempt.id))?;
-    Ok(())
+    );
+    if added.as_ref().is_err_and(is_orphan) {
+        return Err(Stop::missing(Thing::new(Kind::Operation, operation)));
+    }
+    match added.or_exists(exists)? {
+        0 => Err(Error::Exists(exists()).into()),
+        _ => Ok(()),
+    }
 }
 
-/// Gives an attempt that nothing was heard of to another agent. Says whether it is there.
-fn moved(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<bool> {
-    let statement = "UPDATE attempts SET tenant = ?2, agent = ?3, epoch = ?4, started_at = ?5
-                     WHERE id = ?1 AND ended_at IS NULL AND watermark = 0";
-    let values = params![
-        attempt.id.to_string(),
-        attempt.tenant.as_str(),
-        attempt.agent.as_str(),
-        signed(attempt.epoch),
-        micros(attempt.started_at),
-    ];
-    Ok(run(connection, statement, values)? > 0)
+/// Reads what is stored of an attempt's records.
+fn watermark_of(connection: &Connection, id: AttemptId) -> Result<Watermark, Stop> {
+    let query = "SELECT watermark, chain FROM attempts WHERE id = ?1";
+    one(connection, query, [id.to_string()], watermark)?
+        .ok_or_else(|| Stop::missing(Thing::new(Kind::Attempt, id)))
 }
 
 fn require(connection: &Connection, id: AttemptId) -> Result<Attempt, Stop> {
@@ -250,10 +263,14 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         started_at: row.time("started_at")?,
         ended_at: row.maybe_time("ended_at")?,
         outcome: row.maybe_json("outcome")?,
-        watermark: Watermark {
-            upto: row.unsigned("watermark")?,
-            chain: row.get::<_, i64>("chain")?.cast_unsigned(),
-        },
+        watermark: watermark(row)?,
+    })
+}
+
+fn watermark(row: &Row<'_>) -> rusqlite::Result<Watermark> {
+    Ok(Watermark {
+        upto: row.unsigned("watermark")?,
+        chain: row.get::<_, i64>("chain")?.cast_unsigned(),
     })
 }
 

@@ -117,6 +117,12 @@ impl<T> OrExists<T> for rusqlite::Result<T> {
     }
 }
 
+/// Says whether a row was refused because another one, which it names, is not there.
+pub(crate) fn is_orphan(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
 /// A time as it is stored.
 pub(crate) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()

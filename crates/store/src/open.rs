@@ -64,6 +64,13 @@ const READERS: usize = 4;
 /// How long to wait for somebody else's lock, such as a backup's.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many pages the writer keeps in memory, in KiB: those that new rows go to are among them.
+const PAGES_KIB: i64 = 16 << 10;
+
+/// After how many pages the write-ahead log is brought into the database: each commit writes the
+/// same few pages, so that the more of them there are, the less is written twice.
+const LOG: i64 = 4_000;
+
 /// How many statements a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 256;
 
@@ -135,6 +142,8 @@ fn writing(path: &Utf8Path) -> rusqlite::Result<Connection> {
     // What undoes one write of a group is never wanted after a crash.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -PAGES_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
     Ok(connection)
 }
 

@@ -17,7 +17,7 @@ use crate::{
     reader::Readers,
     vault::Vault,
     verdict::{self, Decision},
-    writer::{Tx, Writer},
+    writer::{Tx, Undo, Writer},
 };
 
 /// The manager's database and artifacts. Cheap to clone.
@@ -101,12 +101,39 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, Stop> + Send + 'static,
     {
+        self.write_or_undo(Undo::Write, attempt, write).await
+    }
+
+    /// Runs a write that refuses before it changes anything, and waits until it is on the disk.
+    /// `attempt` completes "failed to …".
+    pub(crate) async fn write_checked<T, F>(
+        &self,
+        attempt: &'static str,
+        write: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, Stop> + Send + 'static,
+    {
+        self.write_or_undo(Undo::Group, attempt, write).await
+    }
+
+    async fn write_or_undo<T, F>(
+        &self,
+        undo: Undo,
+        attempt: &'static str,
+        write: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, Stop> + Send + 'static,
+    {
         let decides = self.decides.clone();
         let write = move |tx: &Tx<'_>| match decides {
             Some(decision) => verdict::decide(tx, &decision, || write(tx)),
             None => write(tx),
         };
-        let written = self.inner.writer.write(write).await;
+        let written = self.inner.writer.write(undo, write).await;
         written.map_err(|stop| Error::from_stop(stop, attempt))
     }
 

@@ -42,8 +42,25 @@ pub(crate) struct Counts {
     pub(crate) commits: AtomicU64,
 }
 
+/// A write on its way to the thread.
+struct Job {
+    undo: Undo,
+    run: Run,
+}
+
+/// What is undone of a write that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undo {
+    /// All that it has changed by then, and nothing else.
+    Write,
+    /// Its whole group, if it has changed anything by then: for what refuses before it changes
+    /// anything, so that only a database that is out of order can be why. To be ready to undo a
+    /// write by itself costs a copy of each page that it touches.
+    Group,
+}
+
 /// Runs a write; what comes back knows its result and waits for the commit.
-type Job = Box<dyn FnOnce(&Tx<'_>) -> Applied + Send>;
+type Run = Box<dyn FnOnce(&Tx<'_>) -> Applied + Send>;
 
 /// Tells the caller, once it is known whether the group was committed.
 type Answer = Box<dyn FnOnce(Result<(), Lost>) + Send>;
@@ -66,6 +83,8 @@ enum Silent {
     Panicked,
     #[error("the database rolled the group back")]
     RolledBack,
+    #[error("a write of the group failed half-way")]
+    HalfDone,
 }
 
 struct Thread {
@@ -107,13 +126,13 @@ impl Writer {
     /// Runs `write` in the next group and waits for the group's commit.
     ///
     /// Once it has begun to wait for the commit, dropping the future does not undo the write.
-    pub(crate) async fn write<T, F>(&self, write: F) -> Result<T, Stop>
+    pub(crate) async fn write<T, F>(&self, undo: Undo, write: F) -> Result<T, Stop>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, Stop> + Send + 'static,
     {
         let (answer_tx, answer) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
+        let run: Run = Box::new(move |tx| {
             let result = catch_unwind(AssertUnwindSafe(|| write(tx)))
                 .unwrap_or_else(|_| Err(Stop::Broken(Silent::Panicked.into())));
             let keep = result.is_ok();
@@ -129,7 +148,7 @@ impl Writer {
 
         let jobs = self.jobs.as_ref().expect("only `drop` takes the sender");
         let silent = || Stop::Broken(Silent::NoAnswer.into());
-        jobs.send(job).await.map_err(|_| silent())?;
+        jobs.send(Job { undo, run }).await.map_err(|_| silent())?;
         answer.await.map_err(|_| silent())?
     }
 }
@@ -212,22 +231,34 @@ fn gather(
 ) -> rusqlite::Result<()> {
     let mut next = Some(first);
     while let Some(job) = next {
-        let last_event = tx.last_event.get();
-        run(tx, "SAVEPOINT one")?;
-        let Applied { keep, answer } = job(tx);
+        let (last_event, changes) = (tx.last_event.get(), tx.total_changes());
+        let alone = job.undo == Undo::Write;
+        if alone {
+            run(tx, "SAVEPOINT one")?;
+        }
+        let Applied { keep, answer } = (job.run)(tx);
         answers.push(answer);
         // A full disk makes SQLite undo the whole transaction by itself.
         if tx.is_autocommit() {
-            return Err(rusqlite::Error::ToSqlConversionFailure(Silent::RolledBack.into()));
+            return Err(lost(Silent::RolledBack));
         }
-        if !keep {
+        if !keep && !alone && tx.total_changes() != changes {
+            return Err(lost(Silent::HalfDone));
+        }
+        if !keep && alone {
             run(tx, "ROLLBACK TO one")?;
             tx.last_event.set(last_event);
         }
-        run(tx, "RELEASE one")?;
+        if alone {
+            run(tx, "RELEASE one")?;
+        }
         next = if answers.len() < GROUP { jobs.try_recv().ok() } else { None };
     }
     Ok(())
+}
+
+fn lost(why: Silent) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(why.into())
 }
 
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {

@@ -138,6 +138,38 @@ async fn a_lost_transaction_is_reported_to_all_of_its_group_and_to_nobody_else()
 }
 
 #[tokio::test]
+async fn who_looks_before_a_change_is_refused_alone_and_fails_with_its_group() {
+    let (_directory, store) = open().await;
+    let change = |tx: &Tx<'_>| run(tx, "INSERT INTO tenants VALUES ('half', 0)", []);
+    for changes in [false, true] {
+        let writes = (0..3).map(|number| {
+            let store = store.clone();
+            async move {
+                if number != 1 {
+                    return create(store, tenant(number + if changes { 3 } else { 0 })).await;
+                }
+                let fail = move |tx: &Tx<'_>| -> Result<TenantName, Stop> {
+                    if changes {
+                        change(tx)?;
+                    }
+                    Err(Error::InvalidPageToken.into())
+                };
+                store.write_checked("fail", fail).await
+            }
+        });
+        let results = in_one_group(&store, writes).await;
+        let refused =
+            results.iter().filter(|result| matches!(result, Err(Error::InvalidPageToken)));
+        let lost = results.iter().filter(|result| matches!(result, Err(Error::Failed { .. })));
+        // What is behind the failure is in the next group.
+        assert_eq!((refused.count(), lost.count()), if changes { (0, 2) } else { (1, 0) });
+    }
+    let kept = store.tenants(&PageRequest::default()).await.unwrap().items;
+    let kept: Vec<_> = kept.into_iter().map(|kept| kept.name).collect();
+    assert_eq!(kept, [tenant(0), tenant(2), tenant(5)]);
+}
+
+#[tokio::test]
 async fn dropping_the_last_handle_commits_what_was_sent() {
     let (directory, store) = open().await;
     create(store.clone(), tenant(1)).await.unwrap();

@@ -8,10 +8,10 @@
 //!   actor: cancel ─────────┘                       └──▶ the outcome, or why there is none
 //! ```
 
-use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 use tonic::Status;
 use tracing::{debug, warn};
 use waggoner_attempt::{
@@ -35,6 +35,7 @@ mod gather;
 mod reason;
 mod talk;
 mod teller;
+mod wait;
 
 pub(crate) use gather::Speaker;
 pub(crate) use reason::{lost, unsent};
@@ -42,12 +43,17 @@ pub(crate) use teller::Teller;
 
 use gather::{Gathered, Kept};
 use talk::{Said, Talk};
+use wait::{find, over, ready, said};
 
 /// How long an agent that lost its link while it ran an operation is waited for.
 const PATIENCE: Duration = Duration::from_hours(24);
 
 /// How long a link over which a conversation was lost is left alone.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long the record of a start may wait for what comes next, to be stored and acknowledged with
+/// it: for short operations half as much is written, here and at the agent.
+const LULL: Duration = Duration::from_millis(20);
 
 /// How many records are gathered at the most while others are being stored.
 const BATCH: usize = 256;
@@ -77,6 +83,8 @@ struct Conversation<'a> {
     talk: Option<Talk<'a>>,
     gathered: Gathered,
     storing: Option<BoxFuture<'a, Kept>>,
+    /// When what was gathered is stored at the latest.
+    lull: Option<Instant>,
     /// The outcome that is on its way to the store.
     outcome: Option<Outcome>,
     /// What the agent said when it refused.
@@ -137,6 +145,7 @@ pub(crate) async fn resume(
         talk: None,
         gathered: Gathered::default(),
         storing: None,
+        lull: None,
         outcome: None,
         refused: None,
         cancelled: false,
@@ -161,7 +170,7 @@ impl Conversation<'_> {
         if let Some(happened) = self.pending.pop_front() {
             return happened;
         }
-        let Self { home, attempt, link, talk, storing, cancel, lost, .. } = self;
+        let Self { home, attempt, link, talk, storing, lull, cancel, lost, .. } = self;
         // What is not read waits at the agent.
         let has_room = storing.is_none() || self.gathered.len() < BATCH;
         let seeks = link.is_none() && storing.is_none();
@@ -177,6 +186,10 @@ impl Conversation<'_> {
                 Happened::Told(Input::Cancel(Order::Kill))
             }
             said = said(talk.as_mut()), if has_room => Happened::Said(said),
+            () = over(*lull) => {
+                *lull = None;
+                Happened::Told(Input::Flush)
+            }
             found = find(home, &attempt.agent, lost, self.patience), if seeks => {
                 found.map_or(Happened::Told(Input::PatienceOver), Happened::Linked)
             }
@@ -235,7 +248,13 @@ impl Conversation<'_> {
                         return end;
                     }
                 }
-                self.step(Input::Flush).await
+                if self.gathered.is_awaited() {
+                    self.lull = None;
+                    return self.step(Input::Flush).await;
+                }
+                let is_gathered = self.gathered.len() > 0;
+                self.lull = self.lull.or_else(|| is_gathered.then(|| Instant::now() + LULL));
+                None
             }
         }
     }
@@ -353,39 +372,4 @@ impl Conversation<'_> {
         }
         outcome
     }
-}
-
-/// Waits for the transaction under way; for ever, if there is none.
-async fn ready(storing: Option<&mut BoxFuture<'_, Kept>>) -> Kept {
-    match storing {
-        Some(storing) => storing.await,
-        None => pending().await,
-    }
-}
-
-/// Waits for what the agent says; for ever, if there is no talk.
-async fn said(talk: Option<&mut Talk<'_>>) -> Said {
-    match talk {
-        Some(talk) => talk.next().await,
-        None => pending().await,
-    }
-}
-
-/// Waits for a link, with patience. Cancel safe.
-async fn find(
-    home: &Home,
-    key: &AgentKey,
-    lost: &mut Option<(Arc<Link>, Instant)>,
-    patience: Instant,
-) -> Option<Arc<Link>> {
-    if let Some((link, until)) = lost {
-        // It is about to be given up, or another conversation may be held over it.
-        tokio::select! {
-            () = link.ended.cancelled() => {}
-            () = time::sleep_until(*until) => {}
-        }
-        *lost = None;
-    }
-    let left = patience.saturating_duration_since(Instant::now());
-    home.fleet.wait_for(|fleet| fleet.link(key), left).await
 }

@@ -54,6 +54,11 @@ impl Gathered {
         self.records
     }
 
+    /// Says whether there is anything that somebody waits for: output, an event, the outcome.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.entries.is_empty() || self.outcome.is_some()
+    }
+
     pub(super) fn take(&mut self, speaker: &Speaker, record: Record) {
         self.records += 1;
         let Record { sequence, time, body } = record;
@@ -157,6 +162,8 @@ fn stream_name(stream: OutputStream) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use waggoner_types::OperationError;
+
     use super::*;
 
     fn told(body: Body) -> Vec<(String, String)> {
@@ -191,6 +198,23 @@ mod tests {
         assert_eq!(output(out, false, b"a\nb\n"), [said("debug stdout", "a\nb\n")]);
         assert_eq!(output(out, true, b"a\r\nb"), [said("info ctx.task, by line", "a\r\nb")]);
         assert_eq!(output(err, true, b"\n"), [said("info ctx.task, by line", "\n")]);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_record_of_a_start() {
+        let is_awaited = |body| {
+            let origin = Arc::new(Origin::of("t".parse().unwrap()));
+            let speaker = Speaker { origin, logger: "ctx.task".to_owned() };
+            let mut gathered = Gathered::default();
+            gathered.take(&speaker, Record { sequence: 1, time: Timestamp::UNIX_EPOCH, body });
+            gathered.is_awaited()
+        };
+        assert!(!is_awaited(Body::ProcessStarted { pid: 7 }));
+        let message = "said".to_owned();
+        let log = Body::Log { level: LogLevel::Info, logger: "ctx".to_owned(), message };
+        assert!(is_awaited(log));
+        let result = Err(OperationError::recoverable("failed"));
+        assert!(is_awaited(Body::Outcome(Outcome { result, exit: None })));
     }
 
     #[test]

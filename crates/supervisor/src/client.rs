@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{net::UnixStream, sync::mpsc, time::sleep};
 use waggoner_proto::supervisor::v1::{self as pb, request::Ask, response::Message as Answer};
-use waggoner_task::Tasks;
+use waggoner_task::{Tasks, quiet};
 use waggoner_types::AttemptId;
 
 use crate::{
@@ -214,7 +214,7 @@ impl Supervisor {
         let (pending, news) = (Arc::new(Pending::default()), Arc::new(News::default()));
         let (requests, requests_rx) = mpsc::channel(REQUESTS);
         let tasks = Tasks::default();
-        let (read, write) = stream.into_split();
+        let (read, write) = quiet(stream).map_err(|_| CallError::Lost)?;
         tasks.spawn("supervisor-read", wires::read(read, Arc::clone(&pending), Arc::clone(&news)));
         tasks.spawn("supervisor-write", wires::write(write, requests_rx));
         let shared = Shared { requests, pending, next_id: AtomicU64::new(1), _tasks: tasks };

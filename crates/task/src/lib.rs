@@ -16,6 +16,7 @@ mod captured;
 mod group;
 mod handover;
 mod outcome;
+mod quiet;
 mod slow;
 mod tasks;
 
@@ -26,6 +27,7 @@ pub use self::{
     group::{Failure, Group},
     handover::{Delivery, Handover, gather},
     outcome::{BoxError, Outcome},
+    quiet::{Reading, Writing, quiet},
     slow::slow,
     tasks::{Overdue, Tasks},
 };

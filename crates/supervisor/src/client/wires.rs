@@ -12,12 +12,12 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use tokio::{
     io::AsyncWriteExt as _,
-    net::unix::{OwnedReadHalf, OwnedWriteHalf},
     sync::{mpsc, oneshot},
 };
 use tokio_util::codec::FramedRead;
 use tracing::debug;
 use waggoner_proto::supervisor::v1::{self as pb, response::Message as Answer};
+use waggoner_task::{Reading, Writing};
 
 use crate::{
     client::invalid,
@@ -57,7 +57,7 @@ struct Closing {
 const BATCH: usize = 64;
 
 /// Reads answers and news until the connection ends.
-pub(super) async fn read(half: OwnedReadHalf, pending: Arc<Pending>, news: Arc<News>) {
+pub(super) async fn read(half: Reading, pending: Arc<Pending>, news: Arc<News>) {
     let closing = Closing { pending, news };
     let mut frames = FramedRead::new(half, Frames::<pb::Response>::new());
     while let Some(response) = frames.next().await {
@@ -70,7 +70,7 @@ pub(super) async fn read(half: OwnedReadHalf, pending: Arc<Pending>, news: Arc<N
 }
 
 /// Writes requests until nobody has any more, or the connection ends.
-pub(super) async fn write(mut half: OwnedWriteHalf, mut requests: mpsc::Receiver<pb::Request>) {
+pub(super) async fn write(mut half: Writing, mut requests: mpsc::Receiver<pb::Request>) {
     let (mut batch, mut bytes) = (Vec::new(), BytesMut::new());
     while requests.recv_many(&mut batch, BATCH).await > 0 {
         for request in batch.drain(..) {

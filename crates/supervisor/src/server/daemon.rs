@@ -7,17 +7,14 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use prost::Message as _;
 use tokio::{
     io::AsyncWriteExt as _,
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::UnixStream,
     sync::{Semaphore, mpsc},
     time::timeout,
 };
 use tokio_util::codec::FramedRead;
 use tracing::{debug, info};
 use waggoner_proto::supervisor::v1::{self as pb, request::Ask, response::Message as Answer};
-use waggoner_task::{CancellationToken, Tasks};
+use waggoner_task::{CancellationToken, Reading, Tasks, Writing, quiet};
 
 use crate::{
     frame::Frames,
@@ -27,7 +24,7 @@ use crate::{
     server::{answer::answer, house::House, list::Listing},
 };
 
-type Requests = FramedRead<OwnedReadHalf, Frames<pb::Request>>;
+type Requests = FramedRead<Reading, Frames<pb::Request>>;
 
 /// How many requests are worked on at once. Each waits for the disk at the most; a daemon that
 /// asks more waits for the first to be answered.
@@ -51,7 +48,7 @@ pub(super) async fn serve(
     stream: UnixStream,
     closing: CancellationToken,
 ) -> io::Result<()> {
-    let (read, write) = stream.into_split();
+    let (read, write) = quiet(stream)?;
     let mut requests = FramedRead::new(read, Frames::new());
     let (answers, answers_rx) = mpsc::channel(ANSWERS);
     let token = closing.child_token();
@@ -155,7 +152,7 @@ fn unknown() -> Answer {
 
 /// Writes answers and news until the token is cancelled; then what is waiting.
 async fn write_news(
-    mut half: OwnedWriteHalf,
+    mut half: Writing,
     mut answers: mpsc::Receiver<pb::Response>,
     news: &News,
     token: CancellationToken,
@@ -199,7 +196,7 @@ fn waiting(news: &News) -> impl Iterator<Item = pb::Response> {
 
 /// Writes the answers that there are.
 async fn write_all(
-    mut half: OwnedWriteHalf,
+    mut half: Writing,
     answers: mpsc::Sender<pb::Response>,
     mut waiting: mpsc::Receiver<pb::Response>,
 ) -> io::Result<()> {

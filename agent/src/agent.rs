@@ -113,6 +113,7 @@ impl Agent {
             environments,
             facade,
             ctx_proxy,
+            left: Arc::default(),
             journal,
             attempts,
             slots: Semaphore::new(config.slots as usize),
@@ -142,6 +143,8 @@ impl Agent {
             let (house, unused_for) = (Arc::clone(&house), config.keep_unused());
             async move { environments::keep(&house, unused_for).await }
         };
+        let leaving = Arc::clone(&house.left).keep();
+        group.spawn("left", until(stop.clone(), forever(leaving)));
         group.spawn("upkeep", until(stop.clone(), forever(keeping)));
         match way {
             Way::Listen(listener) => {
@@ -167,6 +170,7 @@ impl Agent {
         if let Err(overdue) = tasks.stop(Duration::ZERO).await {
             warn!(%overdue, "some were cut off");
         }
+        house.left.clear();
         ended
     }
 }

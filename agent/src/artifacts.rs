@@ -6,7 +6,9 @@
 //! ```
 
 use std::{
+    collections::HashMap,
     io::{self, Write as _},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -15,6 +17,7 @@ use camino_tempfile::NamedUtf8TempFile;
 use fs_err as fs;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 use tracing::info;
 use waggoner_types::Digest;
 
@@ -22,6 +25,8 @@ use waggoner_types::Digest;
 #[derive(Clone, Debug)]
 pub(crate) struct Artifacts {
     directory: Utf8PathBuf,
+    /// When the use of each was noted last.
+    noted: Arc<Mutex<HashMap<Digest, Instant>>>,
 }
 
 /// An artifact that is being written.
@@ -55,6 +60,9 @@ pub(crate) enum WriteError {
     },
 }
 
+/// How often it is noted that an artifact is used, at the most: what nobody uses goes after days.
+const NOTED: Duration = Duration::from_mins(1);
+
 /// The most bytes of an artifact: what Cloudify's largest plugins have, four times over.
 const MOST: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -70,7 +78,7 @@ impl Artifacts {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { directory })
+        Ok(Self { directory, noted: Arc::default() })
     }
 
     /// Where an artifact is, if it is there.
@@ -81,6 +89,13 @@ impl Artifacts {
 
     /// Notes that an artifact is used now.
     pub(crate) fn touch(&self, digest: Digest) {
+        let now = Instant::now();
+        let mut noted = self.noted.lock().expect("nothing panics while it holds them");
+        if noted.get(&digest).is_some_and(|noted| now.duration_since(*noted) < NOTED) {
+            return;
+        }
+        noted.insert(digest, now);
+        drop(noted);
         let file = fs::OpenOptions::new().append(true).open(self.path(digest));
         // One that is gone is not kept.
         drop(file.and_then(|file| file.file().set_modified(SystemTime::now())));
@@ -88,6 +103,7 @@ impl Artifacts {
 
     /// Removes an artifact, if it is there.
     pub(crate) fn remove(&self, digest: Digest) -> io::Result<()> {
+        self.noted.lock().expect("nothing panics while it holds them").remove(&digest);
         match fs::remove_file(self.path(digest)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -227,6 +243,28 @@ mod tests {
 
         assert!(matches!(artifacts.begin(digest(), MOST + 1), Err(WriteError::TooLarge { .. })));
         assert_eq!(names(&directory), Vec::<String>::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_use_of_an_artifact_is_noted_once_a_minute() {
+        let directory = Utf8TempDir::new().unwrap();
+        let artifacts = Artifacts::open(directory.path().to_owned()).unwrap();
+        let path = artifacts.path(digest());
+        let age = || {
+            let file = fs::OpenOptions::new().write(true).create(true).open(&path).unwrap();
+            file.file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        let is_old = || fs::metadata(&path).unwrap().modified().unwrap() == SystemTime::UNIX_EPOCH;
+        for (wait, noted) in [(Duration::ZERO, true), (NOTED / 2, false), (NOTED / 2, true)] {
+            age();
+            tokio::time::advance(wait).await;
+            artifacts.touch(digest());
+            assert_eq!(is_old(), !noted);
+        }
+        artifacts.remove(digest()).unwrap();
+        age();
+        artifacts.touch(digest());
+        assert!(!is_old(), "it is another one, by the same digest");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) struct HostApi {
     /// The node instances that came with the start, until each has been read once.
     instances: Mutex<HashMap<String, Value>>,
     since: Instant,
-    /// Where the operation's files go, and what they are numbered by.
+    /// Where the operation's files go. It is made for the first of them.
     directory: Utf8PathBuf,
     /// Where operations keep what outlives them.
     work: Utf8PathBuf,

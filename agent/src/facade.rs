@@ -25,6 +25,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use sha2::{Digest as _, Sha256};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -33,6 +34,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 use waggoner_task::Tasks;
+use waggoner_types::{AttemptId, Digest};
 
 use crate::context::HostApi;
 
@@ -52,6 +54,8 @@ pub(crate) struct Facade {
     address: SocketAddr,
     ca_file: Utf8PathBuf,
     guests: Guests,
+    /// What the tokens of operations are made of.
+    secret: Sha256,
 }
 
 /// The operations that may call, by their tokens.
@@ -106,7 +110,14 @@ impl Facade {
         let address = listener.local_addr().map_err(FacadeError::Open)?;
         let guests = Guests::default();
         let serving = accept(listener, TlsAcceptor::from(tls), guests.clone());
-        Ok((Self { address, ca_file: certificate.ca_file, guests }, serving))
+        let secret = Sha256::new_with_prefix("execution token ").chain_update(certificate.secret());
+        Ok((Self { address, ca_file: certificate.ca_file, guests, secret }, serving))
+    }
+
+    /// Returns the token by which an operation is known: the same in every life of the daemon, and
+    /// nobody else's to make.
+    pub(crate) fn token(&self, attempt: AttemptId) -> String {
+        Digest(self.secret.clone().chain_update(attempt.0).finalize().into()).to_string()
     }
 
     /// Lets an operation call with a token.

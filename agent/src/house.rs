@@ -13,7 +13,7 @@ use waggoner_python::Environments;
 
 use crate::{
     artifacts::Artifacts, attempts::Attempts, context::CtxProxy, environments::Installs,
-    facade::Facade, journal::Journal, state::StateDir,
+    facade::Facade, journal::Journal, operation::place::Left, state::StateDir,
 };
 
 /// What the operations of one daemon share.
@@ -29,6 +29,7 @@ pub(crate) struct House {
     pub(crate) installs: Installs,
     pub(crate) facade: Facade,
     pub(crate) ctx_proxy: CtxProxy,
+    pub(crate) left: Arc<Left>,
     /// One permit for each operation that may run at once.
     pub(crate) slots: Semaphore,
     pub(crate) slot_count: u32,

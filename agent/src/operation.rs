@@ -18,7 +18,7 @@ use crate::{
 mod host;
 mod language;
 mod oversee;
-mod place;
+pub(crate) mod place;
 mod program;
 mod python;
 mod script;
@@ -28,6 +28,7 @@ pub(crate) use self::host::tidy;
 
 /// Runs an attempt to its outcome; one that another life of the daemon began, from where it is.
 pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) {
+    let has_place = !matches!(start.operation, Operation::Program(_));
     let span = info_span!("operation", attempt = %attempt.id);
     let conducted = AssertUnwindSafe(conduct(&house, &attempt, start)).catch_unwind();
     let outcome = match conducted.instrument(span).await {
@@ -38,7 +39,9 @@ pub(crate) async fn run(house: Arc<House>, attempt: Arc<Attempt>, start: Start) 
     if attempt.is_open().await.is_ok() {
         attempt.end(outcome).await;
     }
-    place::clear(&house, attempt.id).await;
+    if has_place {
+        place::clear(&house, attempt.id);
+    }
 }
 
 /// The outcome of an operation over which the daemon itself failed: what runs of it is killed, since

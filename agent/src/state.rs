@@ -6,7 +6,7 @@
 //!  python/         Python environments, and what they are made of
 //!  journal/        what the supervisor keeps of attempts
 //!  facade/         the certificate and the ports of what is served on the loopback
-//!  attempts/<id>/  one operation's own, gone when it ends
+//!  attempts/<id>/  one operation's own, gone soon after it ends
 //!  work/           where operations work: Cloudify's AGENT_WORK_DIR
 //!  bin/ctx         this program, by the name under which scripts know it
 //!  run/            sockets
@@ -18,7 +18,7 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -170,6 +170,14 @@ fn outside(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
 pub(crate) fn private(path: &Utf8Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Makes a directory that nobody else may enter, unless it is there.
+pub(crate) fn own(path: &Utf8Path) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Removes a directory with all in it, if it is there.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use prost::Message as _;
 use tokio::{
     sync::mpsc,
+    task::yield_now,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -174,6 +175,8 @@ impl AgentService for AgentApi {
         let conversation = self.open(first).await?;
         let (voice, outbound) = mpsc::channel(VOICE);
         self.tasks.spawn("conversation", conversation.hold(inbound, voice));
+        // What is said at once goes out with the answer's head.
+        yield_now().await;
         Ok(Response::new(ReceiverStream::new(outbound)))
     }
 

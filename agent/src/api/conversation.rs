@@ -38,6 +38,9 @@ pub(crate) const VOICE: usize = 16;
 /// How many bytes of records are read ahead.
 const AHEAD: usize = 256 * 1024;
 
+/// How many bytes of records the journal may keep for a while that the manager holds.
+const RELEASED: usize = 16 * 1024;
+
 /// One conversation.
 #[derive(Debug)]
 pub(crate) struct Conversation {
@@ -46,6 +49,8 @@ pub(crate) struct Conversation {
     talk: Talk,
     /// Records that were read and not said.
     ahead: VecDeque<Stored>,
+    /// How many bytes of records were said that the journal was not told to let go.
+    unreleased: usize,
     /// Records that come next and are lost.
     lost: Option<Lost>,
     /// Changes when the manager has come over another link.
@@ -61,6 +66,8 @@ impl Conversation {
         attempt: Arc<Attempt>,
         first: First,
     ) -> Result<Self, Refused> {
+        // What is resumed after is let go at once.
+        let unreleased = if matches!(first, First::Start { .. }) { 0 } else { RELEASED };
         let mut outputs = attempt.step(Input::Began(first)).into_iter();
         let talk = match outputs.next() {
             Some(Output::Begin(talk)) => talk,
@@ -68,7 +75,7 @@ impl Conversation {
             _ => return Err(Refused::new(Reason::Internal, "the conversation has no beginning")),
         };
         let (ahead, hellos) = (VecDeque::new(), house.hellos.subscribe());
-        let conversation = Self { house, attempt, talk, ahead, lost: None, hellos };
+        let mut conversation = Self { house, attempt, talk, ahead, unreleased, lost: None, hellos };
         conversation.carry_out(outputs, None).await;
         Ok(conversation)
     }
@@ -124,6 +131,7 @@ impl Conversation {
                 permit = voice.reserve(), if say.is_some() => {
                     let (Ok(permit), Some((say, message))) = (permit, say) else { return Ok(()) };
                     let bytes = self.take(say);
+                    self.unreleased += bytes;
                     permit.send(Ok(OperateResponse { message: Some(message) }));
                     attempt.step(Input::Said(self.talk, say, bytes));
                 }
@@ -196,7 +204,7 @@ impl Conversation {
         }
     }
 
-    async fn hear(&self, request: OperateRequest) -> Result<(), Refused> {
+    async fn hear(&mut self, request: OperateRequest) -> Result<(), Refused> {
         use operate_request::Message;
         let talk = self.talk;
         let (input, answer) = match request.message.ok_or_else(|| Refused::missing("message"))? {
@@ -221,13 +229,19 @@ impl Conversation {
     }
 
     async fn carry_out(
-        &self,
+        &mut self,
         outputs: impl Iterator<Item = Output> + Send,
         mut answer: Option<Answer>,
     ) {
         for output in outputs {
             match output {
-                Output::Drop { upto } => self.attempt.release(upto).await,
+                // Each costs a way to the disk; what was not let go is once all is held.
+                Output::Drop { upto } => {
+                    if self.unreleased >= RELEASED || self.attempt.is_done() {
+                        self.unreleased = 0;
+                        self.attempt.release(upto).await;
+                    }
+                }
                 Output::Hand { .. } => {
                     if let Some(answer) = answer.take() {
                         self.attempt.questions.answer(answer).await;

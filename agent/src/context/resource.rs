@@ -58,6 +58,7 @@ impl HostApi {
         target: &Utf8Path,
     ) -> Result<(), FetchError> {
         let spool = if directory {
+            fs::create_dir_all(&self.directory).await.map_err(FetchError::Disk)?;
             self.directory.join(format!("tar-{}", unique()))
         } else {
             target.to_owned()
@@ -186,7 +187,7 @@ impl HostApi {
 
     async fn new_folder(&self) -> io::Result<Utf8PathBuf> {
         let folder = self.directory.join(format!("resource-{}", unique()));
-        fs::create_dir(&folder).await?;
+        fs::create_dir_all(&folder).await?;
         Ok(folder)
     }
 }

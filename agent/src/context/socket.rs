@@ -49,8 +49,13 @@ impl Socket {
     /// Opens a socket in a directory that nobody else may enter, in the place of one that another
     /// life of the daemon left there, and answers.
     pub(crate) fn open(path: Utf8PathBuf, api: Arc<HostApi>) -> io::Result<Self> {
-        remove_file(&path)?;
-        let listener = UnixListener::bind(&path)?;
+        let listener = match UnixListener::bind(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                remove_file(&path)?;
+                UnixListener::bind(&path)
+            }
+            bound => bound,
+        }?;
         let (listening, connections) = (Tasks::default(), Arc::new(Tasks::default()));
         listening.spawn("socket", accept(listener, ContextApi(api), Arc::clone(&connections)));
         Ok(Self { path, connections, _listening: listening })

@@ -41,6 +41,11 @@ impl Certificate {
         Ok(Self { ca_file, leaf, key })
     }
 
+    /// Returns what of it is secret, and the same in every life of the daemon.
+    pub(super) fn secret(&self) -> &[u8] {
+        self.key.secret_pkcs8_der()
+    }
+
     /// Returns settings that show it.
     pub(super) fn tls(&self) -> Result<Arc<ServerConfig>, FacadeError> {
         let provider = Arc::new(aws_lc_rs::default_provider());

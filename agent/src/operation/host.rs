@@ -33,16 +33,15 @@ static LINKS: Mutex<()> = Mutex::new(());
 
 /// Makes what the operation's plugin looks for; what cannot be made is missing for it alone.
 pub(super) fn furnish(house: &House, environment: &Environment, start: &Start, form: Form) {
-    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
-    let context = Value::Object(start.context.clone());
-    let tenant = text(&context["tenant"], "name");
-    let deployment = text(&context, "deployment_id");
+    let field = |name: &str| start.context.get(name).unwrap_or(&Value::Null);
+    let tenant = field("tenant")["name"].as_str().unwrap_or_default();
+    let deployment = field("deployment_id").as_str().unwrap_or_default();
     let work = house.state.work();
-    let place = plugin_place(&work, form, &context["plugin"], &tenant, &deployment);
+    let place = plugin_place(&work, form, field("plugin"), tenant, deployment);
     let own = place.map_or(Ok(()), |place| link(&environment.prefix, &place, true));
     let made = own.and_then(|()| {
-        if has_sdk(environment) {
-            deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), &tenant, &deployment)
+        if environment.has_sdk {
+            deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), tenant, deployment)
         } else {
             Ok(())
         }
@@ -119,14 +118,12 @@ fn prune(directory: &Utf8Path) -> io::Result<bool> {
 /// well if it is ours; a directory never is.
 fn link(target: &Utf8Path, place: &Utf8Path, is_ours: bool) -> io::Result<()> {
     let _alone = LINKS.lock().expect("nobody panics while holding it");
-    match fs::symlink_metadata(place) {
-        Ok(found) if !found.is_symlink() => return Ok(()),
-        Ok(_) => {
-            let leads_here = fs::read_link(place)? == target.as_std_path();
-            if leads_here || (place.exists() && !is_ours) {
-                return Ok(());
-            }
-        }
+    match fs::read_link(place) {
+        Ok(found) if found == target.as_std_path() => return Ok(()),
+        Ok(_) if !is_ours && place.exists() => return Ok(()),
+        Ok(_) => {}
+        // It is no link.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = place.parent() {
                 fs::create_dir_all(parent)?;
@@ -144,14 +141,6 @@ fn link(target: &Utf8Path, place: &Utf8Path, is_ours: bool) -> io::Result<()> {
 fn below(directory: &Utf8Path, names: &[&str]) -> Option<Utf8PathBuf> {
     let is_name = |name: &&str| !matches!(*name, "" | "." | "..") && !name.contains(['/', '\0']);
     names.iter().all(is_name).then(|| directory.join(names.join("/")))
-}
-
-/// Says whether a plugin brings Cloudify's SDK.
-fn has_sdk(environment: &Environment) -> bool {
-    let library = environment.prefix.join("lib");
-    let versions = library.read_dir_utf8().into_iter().flatten().flatten();
-    let mut packages = versions.map(|entry| entry.path().join("site-packages"));
-    packages.any(|packages| packages.join("cloudify_common_sdk").is_dir())
 }
 
 #[cfg(test)]

@@ -2,14 +2,20 @@
 //!
 //! It stays when the daemon goes, and another life of the daemon finds it as it was.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
-use tokio::task::spawn_blocking;
+use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
 use tracing::warn;
-use uuid::Uuid;
 use waggoner_ctx::InvalidContext;
+use waggoner_python::dispatch;
 use waggoner_types::{AttemptId, OperationError};
 
 use crate::{
@@ -19,7 +25,7 @@ use crate::{
     house::House,
     operation::{python::execution_env, sentence},
     start::Start,
-    state::{private, remove},
+    state::{own, remove},
 };
 
 /// An operation's own place.
@@ -43,6 +49,19 @@ pub(crate) enum PlaceError {
     #[error(transparent)]
     Context(#[from] InvalidContext),
 }
+
+/// The places of operations that have ended, until they are removed.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    folders: Mutex<Vec<Utf8PathBuf>>,
+    added: Notify,
+}
+
+/// Where an operation's temporary files are in its place.
+const TEMPORARY: &str = "tmp";
+
+/// How long a place stays at the most when its operation has ended.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// What of our own environment an operation gets.
 const INHERITED: [&str; 6] = ["HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME"];
@@ -72,33 +91,26 @@ impl Place {
         attempt: &Arc<Attempt>,
         start: &mut Start,
     ) -> Result<Self, PlaceError> {
-        let directory = house.state.attempts().join(attempt.id.to_string());
-        private(&directory).map_err(PlaceError::Make)?;
-        let token = token(&directory).map_err(PlaceError::Make)?;
+        let folder = house.state.attempts().join(attempt.id.to_string());
+        for directory in [&folder, &folder.join(TEMPORARY)] {
+            own(directory).map_err(PlaceError::Make)?;
+        }
+        let token = house.facade.token(attempt.id);
         let facade = house.facade.address();
         start.context.extend([
             ("execution_token".to_owned(), Value::String(token.clone())),
             ("rest_host".to_owned(), Value::Array(vec![facade.ip().to_string().into()])),
             ("rest_port".to_owned(), facade.port().into()),
         ]);
-        let files = directory.join("files");
-        for name in ["files", "tmp", "dispatch", "scripts"] {
-            // Nobody else enters the one above.
-            match fs_err::create_dir(directory.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(PlaceError::Make(error));
-                }
-                Ok(()) | Err(_) => {}
-            }
-        }
+        let files = folder.join("files");
         let api = HostApi::new(attempt.clone(), start, files, house.state.work())?;
         let api = Arc::new(api);
         let socket = house.state.run().join(socket_name(attempt.id));
         let socket = Socket::open(socket, api.clone()).map_err(PlaceError::Make)?;
-        let env = environment(house, start, &directory, socket.path());
+        let env = environment(house, start, &folder, socket.path());
         let (by_proxy, ctx_url) = house.ctx_proxy.admit(&token, api.clone());
         let admissions = [house.facade.admit(token, api.clone()), by_proxy];
-        Ok(Self { folder: directory, api, socket, _admissions: admissions, ctx_url, env })
+        Ok(Self { folder, api, socket, _admissions: admissions, ctx_url, env })
     }
 
     /// Hears what the operation's process has still said before it was killed.
@@ -117,19 +129,19 @@ impl Place {
         self.env.clone()
     }
 
-    /// Where `input.json` and `output.json` are.
-    pub(crate) fn dispatch(&self) -> Utf8PathBuf {
-        self.folder.join("dispatch")
+    /// The directory that holds all of it, with `input.json` and `output.json`.
+    pub(crate) fn folder(&self) -> &Utf8Path {
+        &self.folder
     }
 
-    /// Where the script is that the operation runs.
+    /// Where the script is that the operation runs, if it runs one.
     pub(crate) fn scripts(&self) -> Utf8PathBuf {
         self.folder.join("scripts")
     }
 
     /// Where temporary files go.
     pub(crate) fn temporary(&self) -> Utf8PathBuf {
-        self.folder.join("tmp")
+        self.folder.join(TEMPORARY)
     }
 
     /// Where the process reaches the agent.
@@ -138,32 +150,53 @@ impl Place {
     }
 }
 
-/// Clears an attempt's place, once its end is kept: another life of the daemon that finds no end
-/// looks there for what came of it.
-pub(super) async fn clear(house: &House, attempt: AttemptId) {
-    let path = house.state.attempts().join(attempt.to_string());
-    // A plain program has none; it is sooner looked for than somebody is sent.
-    if !path.exists() {
-        return;
+// === impl Left ===
+
+impl Left {
+    /// Removes what is added: what is within a moment together, and where it may block, as the disk
+    /// may take its time for that.
+    pub(crate) async fn keep(self: Arc<Self>) -> Infallible {
+        loop {
+            self.added.notified().await;
+            sleep(MOMENT).await;
+            let left = Arc::clone(&self);
+            drop(spawn_blocking(move || left.clear()).await);
+        }
     }
-    let cleared = spawn_blocking(move || remove(&path)).await;
-    if let Ok(Err(error)) = cleared {
-        warn!(%error, "an operation's directory cannot be removed");
+
+    /// Removes what was added. Blocks on the disk.
+    pub(crate) fn clear(&self) {
+        let folders = std::mem::take(&mut *self.folders());
+        for folder in folders {
+            if let Err(error) = remove_one(&folder) {
+                warn!(%error, "an operation's directory cannot be removed");
+            }
+        }
+    }
+
+    fn add(&self, folder: Utf8PathBuf) {
+        self.folders().push(folder);
+        self.added.notify_one();
+    }
+
+    fn folders(&self) -> MutexGuard<'_, Vec<Utf8PathBuf>> {
+        self.folders.lock().expect("nothing panics while it holds the folders")
     }
 }
 
-/// Returns the token by which an operation is known, made once.
-fn token(directory: &Utf8Path) -> io::Result<String> {
-    let path = directory.join("token");
-    match fs_err::read_to_string(&path) {
-        Ok(token) if !token.is_empty() => Ok(token),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(_) | Err(_) => {
-            let token = [(); 2].map(|()| Uuid::new_v4().simple().to_string()).concat();
-            fs_err::write(&path, &token)?;
-            Ok(token)
-        }
+/// Clears an attempt's place, once its end is kept: another life of the daemon that finds no end
+/// looks there for what came of it.
+pub(super) fn clear(house: &House, attempt: AttemptId) {
+    house.left.add(house.state.attempts().join(attempt.to_string()));
+}
+
+/// Removes a place. Most hold nothing but what every operation has, and need not be searched.
+fn remove_one(folder: &Utf8Path) -> io::Result<()> {
+    for file in [dispatch::INPUT, dispatch::OUTPUT] {
+        drop(fs_err::remove_file(folder.join(file)));
     }
+    drop(fs_err::remove_dir(folder.join(TEMPORARY)));
+    fs_err::remove_dir(folder).or_else(|_| remove(folder))
 }
 
 /// The name of an attempt's socket: 15 characters, always the same.
@@ -175,12 +208,12 @@ fn socket_name(id: AttemptId) -> String {
 fn environment(
     house: &House,
     start: &Start,
-    directory: &Utf8Path,
+    folder: &Utf8Path,
     socket: &Utf8Path,
 ) -> BTreeMap<String, String> {
     let own = |name: &str| std::env::var(name).ok();
     let path = own("PATH").unwrap_or_else(|| PATH.to_owned());
-    let temporary = directory.join("tmp").into_string();
+    let temporary = folder.join(TEMPORARY).into_string();
     let work = house.state.work();
     let facade = house.facade.address();
     let mut env: BTreeMap<_, _> =
@@ -191,7 +224,7 @@ fn environment(
         ("PATH", format!("{}:{path}", house.state.bin())),
         ("AGENT_NAME", house.name.clone()),
         ("AGENT_LOG_LEVEL", "INFO".to_owned()),
-        ("AGENT_LOG_DIR", directory.to_string()),
+        ("AGENT_LOG_DIR", folder.to_string()),
         ("AGENT_WORK_DIR", work.to_string()),
         ("CFY_EXEC_TEMP", temporary.clone()),
         // The same twice: what plugins keep for their deployment is not synchronized.

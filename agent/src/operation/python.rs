@@ -39,8 +39,8 @@ const MOST: u64 = 16 * 1024 * 1024;
 /// How many lines, and how many bytes, of a process's last words its error repeats.
 const WORDS: (usize, usize) = (3, 500);
 
-/// The most bytes that are read at once: sooner than they are handed to somebody who may wait.
-const SMALL: u64 = 64 * 1024;
+/// The bytes of a result that is sooner read than handed to somebody who may wait.
+const SMALL: usize = 4 * 1024;
 
 /// Runs it.
 pub(super) async fn run(
@@ -143,10 +143,9 @@ fn describe(
     start: &Start,
     task: &Task,
 ) -> io::Result<Spawn> {
-    let directory = place.dispatch();
-    let input = dispatch::input_json(&Value::Object(start.context.clone()), &task.inputs);
+    let input = dispatch::input_json(&start.context, &task.inputs);
     // A small file: it is sooner written than handed to somebody.
-    fs_err::write(directory.join(dispatch::INPUT), input.to_string())?;
+    fs_err::write(place.folder().join(dispatch::INPUT), input)?;
     host::furnish(house, environment, start, task.environment.form);
     let runtime = house.environments.runtime()?;
     let mut env = place.env();
@@ -172,7 +171,7 @@ fn describe(
     };
     env.extend(variables.to_map());
     let mut spawn = Spawn::new(&environment.python, work.clone());
-    spawn.args = dispatch::arguments(directory.as_str()).to_vec();
+    spawn.args = dispatch::arguments(place.folder().as_str()).to_vec();
     spawn.warm = Some(warm(place, &env, &task.name));
     spawn.env = env;
     spawn.limits = start.into();
@@ -181,15 +180,12 @@ fn describe(
 
 /// Describes what the process may be forked from: nothing of it is this operation's own.
 fn warm(place: &Place, env: &BTreeMap<String, String>, task_name: &str) -> Warm {
-    let directory = place.dispatch();
-    let folder = directory.parent().unwrap_or(&directory);
-    let is_own =
-        |value: &str| value.contains(folder.as_str()) || value.contains(place.socket().as_str());
-    let (own, common): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        env.clone().into_iter().partition(|(_, value)| is_own(value));
+    let (folder, socket) = (place.folder().as_str(), place.socket().as_str());
+    let is_own = |value: &str| value.contains(folder) || value.contains(socket);
+    let (own, common): (Vec<_>, Vec<_>) = env.iter().partition(|(_, value)| is_own(value));
     Warm {
-        args: dispatch::server_arguments(own.keys().map(String::as_str)),
-        env: common,
+        args: dispatch::server_arguments(own.into_iter().map(|(name, _)| name.as_str())),
+        env: common.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         preload: dispatch::module(task_name).map(str::to_owned),
     }
 }
@@ -203,21 +199,27 @@ pub(super) fn execution_env(start: &Start) -> BTreeMap<String, String> {
 
 /// Reads what the process wrote; `None` where it wrote nothing.
 async fn output(place: &Place) -> io::Result<Option<String>> {
-    let path = place.dispatch().join(dispatch::OUTPUT);
-    let length = match fs_err::metadata(&path) {
-        Ok(metadata) => metadata.len(),
+    let mut file = match fs_err::File::open(place.folder().join(dispatch::OUTPUT)) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if length <= SMALL {
-        return Ok(Some(String::from_utf8_lossy(&fs_err::read(path)?).into_owned()));
+    let mut bytes = begin(&mut file)?;
+    // Whoever wrote it is gone: where it has less than there is room for, that is all.
+    if bytes.len() == SMALL {
+        let rest = fs::File::from_std(file);
+        rest.take(MOST + 1 - SMALL as u64).read_to_end(&mut bytes).await?;
     }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).await?;
-    file.take(MOST + 1).read_to_end(&mut bytes).await?;
     if bytes.len() as u64 > MOST {
         let why = format!("it has more than the {MOST} bytes that can be sent");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Reads what is small, or the begin of what is not.
+fn begin(file: &mut impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = [0; SMALL];
+    let length = file.read(&mut bytes)?;
+    Ok(bytes[..length].to_vec())
 }

@@ -27,6 +27,7 @@ use crate::{
         settings::Settings,
     },
     start::{Script, ScriptText, Start},
+    state::own,
 };
 
 /// Runs a script: as Python where it is Python, else as what it is.
@@ -238,6 +239,7 @@ async fn download(api: &HostApi, path: &str) -> Result<Utf8PathBuf, FetchError> 
 /// Writes a program that can be run into a folder of its own, under the name of its source.
 async fn install(source: &Utf8Path, folder: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let text = fs::read(source).await?;
+    own(folder)?;
     let path = folder.join(source.file_name().unwrap_or("program"));
     let mut options = fs_err::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o700).open(&path)?.write_all(&text)?;

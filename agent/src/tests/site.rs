@@ -90,6 +90,7 @@ impl Site {
             name: "agent-1".to_owned(),
             facade,
             ctx_proxy,
+            left: Arc::default(),
             artifacts: Artifacts::open(state.artifacts()).unwrap(),
             installs: Installs::of(&environments),
             environments,
@@ -102,6 +103,7 @@ impl Site {
             conversations: Conversations::default(),
             hellos: watch::Sender::new(0),
         });
+        tasks.spawn("left", crate::agent::forever(Arc::clone(&house.left).keep()));
         let following = house.clone();
         tasks.spawn(
             "supervisor",

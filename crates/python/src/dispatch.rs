@@ -4,7 +4,8 @@
 //! The contract is Cloudify's: the worker writes `<dispatch_dir>/input.json`, starts the process
 //! and reads `<dispatch_dir>/output.json` (`cloudify_agent/worker.py`, `cloudify/dispatch.py`).
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::{Map, Value};
 
 mod outcome;
 mod variables;
@@ -13,6 +14,16 @@ pub use self::{
     outcome::{Timeout, outcome},
     variables::{Rest, Variables},
 };
+
+/// The content of the process's input, without a copy of what it is made of.
+#[derive(Serialize)]
+struct Input<'a> {
+    cloudify_context: Context<'a>,
+    args: [(); 0],
+    kwargs: &'a Map<String, Value>,
+}
+
+struct Context<'a>(&'a Map<String, Value>);
 
 /// The file that the process reads.
 pub const INPUT: &str = "input.json";
@@ -26,17 +37,13 @@ pub const MODULE: &str = "waggoner_runtime";
 /// The module that a warm server runs.
 const SERVER: &str = "waggoner_runtime.server";
 
+/// What the Terraform plugin calls a method of a dict on, whatever it is.
+const TAGS: &str = "deployment_resource_tags";
+
 /// Returns the content of `input.json` for a context and an operation's inputs.
-pub fn input_json(context: &Value, inputs: &Map<String, Value>) -> Value {
-    let mut context = context.clone();
-    if let Value::Object(context) = &mut context {
-        // The Terraform plugin calls a method of a dict on it, whatever it is.
-        let tags = context.entry("deployment_resource_tags").or_insert(Value::Null);
-        if tags.is_null() {
-            *tags = json!({});
-        }
-    }
-    json!({ "cloudify_context": context, "args": [], "kwargs": inputs })
+pub fn input_json(context: &Map<String, Value>, inputs: &Map<String, Value>) -> String {
+    let input = Input { cloudify_context: Context(context), args: [], kwargs: inputs };
+    serde_json::to_string(&input).expect("it is JSON already")
 }
 
 /// The arguments of an environment's interpreter that run an operation. Stdout is not buffered, as
@@ -70,22 +77,46 @@ pub fn python_script_task(
     ("script_runner.tasks.run", inputs)
 }
 
+// === impl Context ===
+
+impl Serialize for Context<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let given = self.0.iter().filter(|(name, value)| *name != TAGS || !value.is_null());
+        let mut map = to.serialize_map(None)?;
+        for (name, value) in given {
+            map.serialize_entry(name, value)?;
+        }
+        if self.0.get(TAGS).is_none_or(Value::is_null) {
+            map.serialize_entry(TAGS, &Map::new())?;
+        }
+        map.end()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn the_input_holds_context_and_inputs() {
-        let context = json!({"type": "operation", "deployment_resource_tags": null});
         let inputs = json!({"a": 1}).as_object().unwrap().clone();
-        assert_eq!(
-            input_json(&context, &inputs),
-            json!({
-                "cloudify_context": {"type": "operation", "deployment_resource_tags": {}},
-                "args": [],
-                "kwargs": {"a": 1},
-            })
-        );
+        for (given, tags) in [
+            (json!({"type": "operation", "deployment_resource_tags": null}), json!({})),
+            (json!({"type": "operation"}), json!({})),
+            (json!({"type": "operation", "deployment_resource_tags": {"b": 2}}), json!({"b": 2})),
+        ] {
+            let input = input_json(given.as_object().unwrap(), &inputs);
+            assert_eq!(
+                serde_json::from_str::<Value>(&input).unwrap(),
+                json!({
+                    "cloudify_context": {"type": "operation", "deployment_resource_tags": tags},
+                    "args": [],
+                    "kwargs": {"a": 1},
+                })
+            );
+        }
         let (task, inputs) = python_script_task("scripts/a.py", &inputs);
         assert_eq!(task, "script_runner.tasks.run");
         assert_eq!(Value::from(inputs), json!({"a": 1, "script_path": "scripts/a.py"}));

@@ -15,7 +15,7 @@
 use std::{
     collections::HashMap,
     env, io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -67,6 +67,9 @@ pub struct Environment {
     pub tag: String,
     /// The version of cloudify-common in it.
     pub common_version: String,
+    /// Whether Cloudify's SDK is in it, which looks for more on the host than others do
+    /// (`cloudify_common_sdk/utils.py`).
+    pub has_sdk: bool,
     /// Whether it was there before.
     pub reused: bool,
     /// Keeps it from being removed for as long as this value lives.
@@ -78,6 +81,7 @@ struct Inner {
     root: Utf8PathBuf,
     uv: Option<Utf8PathBuf>,
     interpreters: OnceCell<Vec<Interpreter>>,
+    runtime: OnceLock<Runtime>,
     /// By what they are asked for, so that who comes second waits for the first.
     makings: Mutex<HashMap<String, Arc<Making>>>,
     /// How many are built at once of wagons.
@@ -132,6 +136,7 @@ impl Environments {
             root: root.into(),
             uv,
             interpreters,
+            runtime: OnceLock::new(),
             makings: Mutex::default(),
             builds: Semaphore::new(BUILDS),
             source_builds: Semaphore::new(SOURCE_BUILDS),
@@ -168,7 +173,11 @@ impl Environments {
         let (making, lease) = self.lease(spec);
         let found =
             making.ready.get_or_try_init(async || self.installed(spec).ok().flatten().ok_or(()));
-        found.await.ok().map(|found| Environment { reused: true, lease, ..found.clone() })
+        let found = found.await.ok()?;
+        if making.is_to_be_noted() {
+            record::touch(&self.directory(), &found.name);
+        }
+        Some(Environment { reused: true, lease, ..found.clone() })
     }
 
     /// Lists the environments that are ready, by name.
@@ -178,7 +187,11 @@ impl Environments {
 
     /// Returns the runtime, written on first use.
     pub fn runtime(&self) -> io::Result<Runtime> {
-        Runtime::install(&self.inner.root)
+        if let Some(runtime) = self.inner.runtime.get() {
+            return Ok(runtime.clone());
+        }
+        let runtime = Runtime::install(&self.inner.root)?;
+        Ok(self.inner.runtime.get_or_init(|| runtime).clone())
     }
 
     /// Returns the interpreters that environments can be made with, newest first.

@@ -1,8 +1,15 @@
 //! An environment that is made, or was: what those who want it share.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tokio::sync::{OnceCell, watch};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
 
 use super::Environment;
 
@@ -39,7 +46,13 @@ pub(super) struct Making {
     pub(super) ready: OnceCell<Environment>,
     pub(super) progress: watch::Sender<Option<Progress>>,
     lease: Arc<()>,
+    /// When its use was noted last.
+    noted: Mutex<Option<Instant>>,
 }
+
+/// How often it is noted that an environment is used, at the most: what nobody uses goes after
+/// days.
+const NOTED: Duration = Duration::from_mins(1);
 
 // === impl Progress ===
 
@@ -71,7 +84,12 @@ impl Eq for Lease {}
 
 impl Making {
     pub(super) fn new() -> Self {
-        Self { ready: OnceCell::new(), progress: watch::Sender::new(None), lease: Arc::new(()) }
+        Self {
+            ready: OnceCell::new(),
+            progress: watch::Sender::new(None),
+            lease: Arc::default(),
+            noted: Mutex::default(),
+        }
     }
 
     /// Keeps the environment from being removed.
@@ -82,6 +100,17 @@ impl Making {
     /// Whether anybody holds it.
     pub(super) fn is_leased(&self) -> bool {
         Arc::strong_count(&self.lease) > 1
+    }
+
+    /// Says whether it is time to note that it is used, which the caller does then.
+    pub(super) fn is_to_be_noted(&self) -> bool {
+        let now = Instant::now();
+        let mut noted = self.noted.lock().expect("nobody panics while holding it");
+        let is_time = noted.is_none_or(|noted| now.duration_since(noted) >= NOTED);
+        if is_time {
+            *noted = Some(now);
+        }
+        is_time
     }
 
     pub(super) fn tell(&self, progress: Progress) {

@@ -48,6 +48,7 @@ impl Installed {
         Environment {
             name: self.name.clone(),
             python: prefix.join("bin/python"),
+            has_sdk: has_sdk(&prefix),
             prefix,
             tag: self.tag.clone(),
             common_version: self.common_version.clone(),
@@ -63,6 +64,13 @@ impl Installed {
         fs::write(partial.as_std_path(), text)?;
         fs::rename(partial.as_std_path(), directory.join(format!("{}.json", self.name)))
     }
+}
+
+/// Says whether Cloudify's SDK is in the environment of a directory.
+fn has_sdk(prefix: &Utf8Path) -> bool {
+    let versions = prefix.join("lib").read_dir_utf8().into_iter().flatten().flatten();
+    let mut packages = versions.map(|entry| entry.path().join("site-packages"));
+    packages.any(|packages| packages.join("cloudify_common_sdk").is_dir())
 }
 
 /// Returns the record of an environment, if it is ready.

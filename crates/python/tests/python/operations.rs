@@ -85,7 +85,7 @@ impl Site {
             full[key] = value.clone();
         }
         let inputs: Map<String, Value> = inputs.as_object().unwrap().clone();
-        let input = dispatch::input_json(&full, &inputs).to_string();
+        let input = dispatch::input_json(full.as_object().unwrap(), &inputs);
         fs::write(dispatch.join(dispatch::INPUT), input).unwrap();
         let certificate = dispatch.join("ca.pem");
         fs::write(&certificate, "").unwrap();

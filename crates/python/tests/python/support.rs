@@ -117,6 +117,7 @@ pub(crate) async fn plugin_environment() -> Option<(Environments, Environment)> 
             prefix,
             tag: String::new(),
             common_version: String::new(),
+            has_sdk: false,
             reused: true,
             lease: Lease::default(),
         };

@@ -6,7 +6,7 @@
 //!  python/         Python environments, and what they are made of
 //!  journal/        what the supervisor keeps of attempts
 //!  facade/         the certificate and the ports of what is served on the loopback
-//!  attempts/<id>/  one operation's own, gone soon after it ends
+//!  attempts/<id>/  one operation's own, another's or gone soon after it ends
 //!  work/           where operations work: Cloudify's AGENT_WORK_DIR
 //!  bin/ctx         this program, by the name under which scripts know it
 //!  run/            sockets

@@ -2,20 +2,11 @@
 //!
 //! It stays when the daemon goes, and another life of the daemon finds it as it was.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    io,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
-use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
-use tracing::warn;
 use waggoner_ctx::InvalidContext;
-use waggoner_python::dispatch;
 use waggoner_types::{AttemptId, OperationError};
 
 use crate::{
@@ -25,8 +16,12 @@ use crate::{
     house::House,
     operation::{python::execution_env, sentence},
     start::Start,
-    state::{own, remove},
+    state::own,
 };
+
+mod left;
+
+pub(crate) use left::Left;
 
 /// An operation's own place.
 #[derive(Debug)]
@@ -50,18 +45,8 @@ pub(crate) enum PlaceError {
     Context(#[from] InvalidContext),
 }
 
-/// The places of operations that have ended, until they are removed.
-#[derive(Debug, Default)]
-pub(crate) struct Left {
-    folders: Mutex<Vec<Utf8PathBuf>>,
-    added: Notify,
-}
-
 /// Where an operation's temporary files are in its place.
 const TEMPORARY: &str = "tmp";
-
-/// How long a place stays at the most when its operation has ended.
-const MOMENT: Duration = Duration::from_millis(200);
 
 /// What of our own environment an operation gets.
 const INHERITED: [&str; 6] = ["HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME"];
@@ -92,8 +77,10 @@ impl Place {
         start: &mut Start,
     ) -> Result<Self, PlaceError> {
         let folder = house.state.attempts().join(attempt.id.to_string());
-        for directory in [&folder, &folder.join(TEMPORARY)] {
-            own(directory).map_err(PlaceError::Make)?;
+        if !house.left.give(&folder) {
+            for directory in [&folder, &folder.join(TEMPORARY)] {
+                own(directory).map_err(PlaceError::Make)?;
+            }
         }
         let token = house.facade.token(attempt.id);
         let facade = house.facade.address();
@@ -150,53 +137,10 @@ impl Place {
     }
 }
 
-// === impl Left ===
-
-impl Left {
-    /// Removes what is added: what is within a moment together, and where it may block, as the disk
-    /// may take its time for that.
-    pub(crate) async fn keep(self: Arc<Self>) -> Infallible {
-        loop {
-            self.added.notified().await;
-            sleep(MOMENT).await;
-            let left = Arc::clone(&self);
-            drop(spawn_blocking(move || left.clear()).await);
-        }
-    }
-
-    /// Removes what was added. Blocks on the disk.
-    pub(crate) fn clear(&self) {
-        let folders = std::mem::take(&mut *self.folders());
-        for folder in folders {
-            if let Err(error) = remove_one(&folder) {
-                warn!(%error, "an operation's directory cannot be removed");
-            }
-        }
-    }
-
-    fn add(&self, folder: Utf8PathBuf) {
-        self.folders().push(folder);
-        self.added.notify_one();
-    }
-
-    fn folders(&self) -> MutexGuard<'_, Vec<Utf8PathBuf>> {
-        self.folders.lock().expect("nothing panics while it holds the folders")
-    }
-}
-
 /// Clears an attempt's place, once its end is kept: another life of the daemon that finds no end
 /// looks there for what came of it.
 pub(super) fn clear(house: &House, attempt: AttemptId) {
     house.left.add(house.state.attempts().join(attempt.to_string()));
-}
-
-/// Removes a place. Most hold nothing but what every operation has, and need not be searched.
-fn remove_one(folder: &Utf8Path) -> io::Result<()> {
-    for file in [dispatch::INPUT, dispatch::OUTPUT] {
-        drop(fs_err::remove_file(folder.join(file)));
-    }
-    drop(fs_err::remove_dir(folder.join(TEMPORARY)));
-    fs_err::remove_dir(folder).or_else(|_| remove(folder))
 }
 
 /// The name of an attempt's socket: 15 characters, always the same.

@@ -6,17 +6,19 @@
 //! ```
 //!
 //! To read the line of a child costs half as much as to bear it.
-#![expect(unsafe_code, reason = "the C library's own interface is all there is for this")]
 
-use std::{mem::MaybeUninit, sync::OnceLock};
+use std::sync::OnceLock;
 
-use rustix::process::Pid;
+use rustix::{
+    process::Pid,
+    time::{ClockId, clock_gettime},
+};
 
 use crate::table;
 
-/// A moment before a birth, in nanoseconds since the boot; `None` where the clock cannot be read.
+/// A moment before a birth, in nanoseconds since the boot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment(Option<u64>);
+pub(crate) struct Moment(u64);
 
 /// How long a tick is, in nanoseconds: `USER_HZ` is 100 on all machines that we run on
 /// (`time(7)`). [`agrees`] would find out if it were not.
@@ -30,24 +32,15 @@ const MARGIN: u64 = 50_000;
 impl Moment {
     /// Reads the clock by which the kernel says when a process began.
     pub(crate) fn now() -> Self {
-        let mut time = MaybeUninit::<libc::timespec>::zeroed();
-        // SAFETY: it fills the structure, for which zero is a time, or fails.
-        let time = unsafe {
-            let failed = libc::clock_gettime(libc::CLOCK_BOOTTIME, time.as_mut_ptr());
-            (failed == 0).then_some(time.assume_init())
-        };
-        Self(time.and_then(|time| {
-            let seconds = u64::try_from(time.tv_sec).ok()?.checked_mul(1_000_000_000)?;
-            seconds.checked_add(u64::try_from(time.tv_nsec).ok()?)
-        }))
+        let time = clock_gettime(ClockId::Boottime);
+        Self(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
     }
 
     /// Returns when a child began that was born since, in clock ticks since the boot; 0 if it is
     /// not there.
     pub(crate) fn born(self, child: Pid) -> u64 {
         let pid = child.as_raw_pid();
-        let tick = self.0.zip(Self::now().0).and_then(|(before, after)| tick(before, after));
-        let known = tick.filter(|tick| agrees(pid, *tick));
+        let known = tick(self.0, Self::now().0).filter(|tick| agrees(pid, *tick));
         known.unwrap_or_else(|| table::row(pid).map_or(0, |row| row.started))
     }
 }

@@ -113,7 +113,7 @@ fn remove_one(folder: &Utf8Path) {
 /// else may enter them.
 fn is_as_made(folder: &Utf8Path) -> io::Result<bool> {
     let temporary = folder.join(TEMPORARY);
-    let own = fs_err::symlink_metadata("/proc/self")?.uid();
+    let own = rustix::process::geteuid().as_raw();
     for directory in [folder, &temporary] {
         let metadata = fs_err::symlink_metadata(directory)?;
         let is_private = metadata.permissions().mode() & 0o7777 == 0o700;

@@ -126,11 +126,12 @@ impl Warm {
     pub(super) fn done(&self, used: Used, well: bool) {
         let Used { server, preload } = used;
         server.touch();
-        self.replace_spare(&server, Duration::ZERO);
-        let Some(module) = preload.filter(|_| well) else { return };
-        if !self.shared.known().is_kept(&server.key, &module) || !server.wants(&module) {
-            return;
-        }
+        let is_wanted = |module: &String| {
+            well && self.shared.known().is_kept(&server.key, module) && server.wants(module)
+        };
+        let Some(module) = preload.filter(is_wanted) else {
+            return self.replace_spare(&server, Duration::ZERO);
+        };
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn("preload", async move {
             let imported = server.preload(&module).await;

@@ -41,6 +41,7 @@ const FILES: &[(&str, &str)] = files![
     "waggoner_runtime/rehearsal.py"
     "waggoner_runtime/rest.py"
     "waggoner_runtime/server.py"
+    "waggoner_runtime/watch.py"
 ];
 
 // === impl Runtime ===

@@ -30,7 +30,7 @@ import sys
 import threading
 import traceback
 
-from waggoner_runtime import birth, rehearsal
+from waggoner_runtime import birth, rehearsal, watch
 
 # Of which `install` makes one that flushes the log first.
 _exit = os._exit
@@ -43,24 +43,6 @@ _SOON = 0.1
 
 # Whether a child may leave the processors to others and come back.
 _may_step_aside = False
-
-
-class _Watched(type(os.environ)):
-    """Remembers what is read of the environment."""
-
-    read = set()
-
-    def __getitem__(self, name):
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def __iter__(self):
-        self.read.add('*')
-        return super().__iter__()
-
-    def copy(self):
-        self.read.add('*')
-        return super().copy()
 
 
 class _Channel:
@@ -140,7 +122,7 @@ class _Mark:
 
 def main(volatile):
     global _may_step_aside
-    os.environ.__class__ = _Watched
+    watch.begin()
     connection = socket.socket(fileno=os.dup(0))
     with open(os.devnull, 'rb') as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -298,7 +280,7 @@ def _read_errand(pipe):
 
 
 def _set_environment(variables):
-    os.environ.__class__ = _Watched.__mro__[1]
+    watch.end()
     wanted = dict(variable.partition(b'=')[::2] for variable in variables)
     # As bytes: most of it stays as it is, and is not decoded.
     there = dict(os.environ._data)
@@ -311,9 +293,7 @@ def _set_environment(variables):
     # From Python 3.7 on, `random` sees to it that not all forks draw the same.
     if sys.version_info < (3, 7) and 'random' in sys.modules:
         sys.modules['random'].seed()
-    # It may have been looked up for another one.
-    if 'tempfile' in sys.modules:
-        sys.modules['tempfile'].tempdir = None
+    watch.renew()
 
 
 def _run(program):
@@ -355,7 +335,7 @@ def _flush():
 def _preload(name, volatile):
     """Imports a module for all operations to come. Returns why that cannot be, or ''."""
     before = _state()
-    _Watched.read.clear()
+    watch.read.clear()
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -388,10 +368,10 @@ def _difference(before, volatile):
     for what in before:
         if before[what] != after[what]:
             return what
-    read = _Watched.read.intersection(volatile)
+    read = watch.read.intersection(volatile)
     if read:
         return 'reads ' + ', '.join(sorted(read))
-    return 'reads the whole environment' if '*' in _Watched.read else ''
+    return 'reads the whole environment' if '*' in watch.read else ''
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Modules whose import does what only a process of its own may do, and how that is said.
-pub(crate) const IMPORTS: [(&str, &str, &str); 8] = [
+pub(crate) const IMPORTS: [(&str, &str, &str); 9] = [
     (
         "naughty_thread",
         "import threading, time\n\
@@ -18,6 +18,11 @@ pub(crate) const IMPORTS: [(&str, &str, &str); 8] = [
         "starts a thread",
     ),
     ("naughty_reader", "import os\nhome = os.environ.get('TMPDIR')\n", "reads TMPDIR"),
+    (
+        "naughty_follower",
+        "import tempfile\nimport script_runner.tasks\nhome = tempfile.gettempdir()\n",
+        "reads TMPDIR",
+    ),
     ("naughty_copier", "import os\nall = dict(os.environ)\n", "reads the whole environment"),
     ("naughty_writer", "import os\nos.environ['X'] = '1'\n", "changes the environment"),
     ("naughty_opener", "kept = open('/dev/null')\n", "opens a file or a socket"),
@@ -36,6 +41,19 @@ pub(crate) const IMPORTS: [(&str, &str, &str); 8] = [
         "fails: ValueError('not here')",
     ),
 ];
+
+/// A module that imports what keeps something of the environment, as Cloudify's SDK does, and says
+/// whether it is the operation's own.
+pub(crate) const KEEPERS: &str = "\
+import os, tempfile
+from wsgiref.handlers import BaseHandler
+from script_runner import tasks
+
+def run(**_):
+    own = os.environ['TMPDIR']
+    kept = [BaseHandler.os_environ.get('TMPDIR'), os.path.dirname(tasks.DEFAULT_TASK_LOG_DIR)]
+    return [one == own for one in kept + [tempfile.gettempdir()]]
+";
 
 /// What the modules of [`IMPORTS`] have too.
 pub(crate) const BODY: &str = "def run(**_):\n    return 'ran'\n";
@@ -99,5 +117,18 @@ async fn what_an_import_does_to_its_process_keeps_it_from_being_shared() {
         }
         let Way::Forked(warm) = &site.way else { unreachable!("it was made so") };
         assert_eq!(warm.unkept.get(module).map(String::as_str), Some(reason), "{module}");
+    }
+}
+
+#[tokio::test]
+async fn what_stock_modules_keep_of_the_environment_is_each_operations_own() {
+    for mut site in Site::each_way().await {
+        for _ in 0..2 {
+            let own = site.run("keepers.run", &json!({})).await.result;
+            assert_eq!(own, Ok(json!([true, true, true])));
+        }
+        if let Way::Forked(warm) = &site.way {
+            assert_eq!(warm.kept, ["keepers"], "{:?}", warm.unkept);
+        }
     }
 }

@@ -20,7 +20,7 @@ use waggoner_ctx::{Ctx, InvalidContext, Reply};
 use waggoner_proto::agent::v1::{
     AskNode, AskNodeInstance, EvaluateFunctions, Refusal, UpdateNodeInstance, question::Ask,
 };
-use waggoner_types::{Body, LogLevel};
+use waggoner_types::{AttemptId, Body, LogLevel};
 
 use kept::Kept;
 
@@ -110,6 +110,10 @@ impl HostApi {
             kept: Mutex::new(kept),
             is_watched: start.idle_timeout.is_some(),
         })
+    }
+
+    pub(crate) fn attempt_id(&self) -> AttemptId {
+        self.attempt.id
     }
 
     /// Returns a node, evaluated in the context of a node instance.

@@ -9,7 +9,8 @@
 //!
 //! One for the daemon. Its port and its certificate, of a CA of its own, stay the same from one life
 //! of the daemon to the next, since operations live through both; each operation has a token of its
-//! own, good for as long as it runs.
+//! own, good for as long as it runs. A client that shows none is the operation's whose process it is
+//! in (`peer`).
 
 use std::{
     collections::HashMap,
@@ -29,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -43,10 +45,12 @@ mod certificate;
 mod events;
 mod files;
 mod hot;
+mod peer;
 mod routes;
 mod say;
 
 use certificate::Certificate;
+use peer::Ends;
 
 /// Where stock clients find the manager.
 #[derive(Debug)]
@@ -61,6 +65,13 @@ pub(crate) struct Facade {
 /// The operations that may call, by their tokens.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guests(Arc<Mutex<HashMap<String, Arc<HostApi>>>>);
+
+/// Who is at the other end of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    guests: Guests,
+    ends: Ends,
+}
 
 /// The right of one operation to call, until this is dropped.
 #[derive(Debug)]
@@ -149,6 +160,23 @@ impl Guests {
     pub(crate) fn find(&self, token: &str) -> Option<Arc<HostApi>> {
         self.0.lock().expect("nothing panics while it holds the guests").get(token).cloned()
     }
+
+    /// Returns the operation of an attempt.
+    fn of(&self, attempt: AttemptId) -> Option<Arc<HostApi>> {
+        let guests = self.0.lock().expect("nothing panics while it holds the guests");
+        guests.values().find(|api| api.attempt_id() == attempt).cloned()
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// Returns the operation that a client without a token belongs to.
+    async fn by_process(&self) -> Option<Arc<HostApi>> {
+        let ends = self.ends;
+        let attempt = spawn_blocking(move || ends.attempt()).await.ok().flatten()?;
+        self.guests.of(attempt)
+    }
 }
 
 // === impl Admission ===
@@ -183,10 +211,12 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, guests: Guests) {
     loop {
         let place = room.clone().acquire_owned().await;
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let (tls, guests) = (tls.clone(), guests.clone());
+            Ok((stream, peer)) => {
+                let Ok(own) = stream.local_addr() else { continue };
+                let caller = Caller { guests: guests.clone(), ends: Ends { peer, own } };
+                let tls = tls.clone();
                 connections.spawn("rest", async move {
-                    serve(stream, tls, guests).await;
+                    serve(stream, tls, caller).await;
                     drop(place);
                 });
             }
@@ -198,7 +228,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, guests: Guests) {
     }
 }
 
-async fn serve(stream: TcpStream, tls: TlsAcceptor, guests: Guests) {
+async fn serve(stream: TcpStream, tls: TlsAcceptor, caller: Caller) {
     let stream = match timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return debug!(%error, "a handshake with the REST facade failed"),
@@ -207,7 +237,7 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, guests: Guests) {
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE);
     let ended = server
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes::router(guests)))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes::router(caller)))
         .await;
     if let Err(error) = ended {
         debug!(error, "a connection to the REST facade ended badly");

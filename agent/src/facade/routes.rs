@@ -16,24 +16,24 @@ use waggoner_proto::agent::v1::RestRequest;
 use crate::{
     context::{HostApi, Key, MOST, RestAnswer},
     facade::{
-        Guests, body, events, files, hot,
+        Caller, body, events, files, hot,
         say::{answered, failure, refused},
     },
 };
 
 /// Returns the routes: one, since the manager has them all.
-pub(super) fn router(guests: Guests) -> Router {
-    Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(guests)
+pub(super) fn router(caller: Caller) -> Router {
+    Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(caller)
 }
 
 async fn answer(
-    State(guests): State<Guests>,
+    State(caller): State<Caller>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let api = match admitted(&guests, &headers) {
+    let api = match admitted(&caller, &headers).await {
         Ok(api) => api,
         Err(refusal) => return *refusal,
     };
@@ -60,11 +60,16 @@ async fn answer(
     rest(&api, request, body, key).await
 }
 
-/// Finds the operation whose token is shown, in the words of Cloudify's `rest/security`.
-fn admitted(guests: &Guests, headers: &HeaderMap) -> Result<Arc<HostApi>, Box<Response>> {
+/// Finds the operation whose token is shown, or whose process asks, in the words of Cloudify's
+/// `rest/security`.
+async fn admitted(caller: &Caller, headers: &HeaderMap) -> Result<Arc<HostApi>, Box<Response>> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let token = text("Execution-Token").or_else(|| text("Authentication-Token"));
-    let api = token.and_then(|token| guests.find(token)).ok_or_else(|| {
+    let known = match token {
+        Some(token) => caller.guests.find(token),
+        None => caller.by_process().await,
+    };
+    let api = known.ok_or_else(|| {
         let message = "User unauthorized: no operation that runs has this Execution-Token";
         Box::new(failure(StatusCode::UNAUTHORIZED, message, "unauthorized_error"))
     })?;

@@ -5,11 +5,12 @@
 //!  work/plugins/<tenant>/<package>/<version>               ─▶ environment   ctx.plugin.prefix
 //!  work/source_plugins/<tenant>/<deployment>/<package>/<version>  ─▶ environment   of sources
 //!  /opt/manager/resources/deployments/<tenant>/<deployment> ─▶ work/deployments/<tenant>/<deployment>
+//!  /opt/mgmtworker/env                                     ─▶ environment   for Ansible's modules
 //! ```
 //!
-//! The last is made only for plugins that bring Cloudify's SDK, which looks nowhere else
+//! The last two are made only for plugins that bring Cloudify's SDK, which looks nowhere else
 //! (`cloudify_common_sdk/utils.py`), and only where the agent may; what is there already stays. A
-//! blueprint's directory is not there: the SDK downloads it then.
+//! blueprint's directory is there for plugins that open it (`blueprint`): the SDK downloads it.
 
 use std::{io, sync::Mutex};
 
@@ -22,8 +23,16 @@ use waggoner_python::{Environment, Form};
 
 use crate::{house::House, start::Start};
 
+mod blueprint;
+
+pub(super) use blueprint::furnish as furnish_blueprint;
+
 /// Where a manager of Cloudify's keeps the directories of deployments.
 const DEPLOYMENTS: &str = "/opt/manager/resources/deployments";
+
+/// Where a manager of Cloudify's has Python's packages. What runs in a Python of its own, as an
+/// Ansible module may, looks there for `cloudify`.
+const WORKER: &str = "/opt/mgmtworker/env";
 
 /// The version of sources of which nobody said it (`cloudify.utils.target_plugin_prefix`).
 const NO_VERSION: &str = "0.0.0";
@@ -42,6 +51,7 @@ pub(super) fn furnish(house: &House, environment: &Environment, start: &Start, f
     let made = own.and_then(|()| {
         if environment.has_sdk {
             deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), tenant, deployment)
+                .and_then(|()| link(&environment.prefix, Utf8Path::new(WORKER), false))
         } else {
             Ok(())
         }
@@ -94,7 +104,7 @@ pub(crate) fn tidy(work: &Utf8Path) -> io::Result<()> {
             prune(&root)?;
         }
     }
-    Ok(())
+    blueprint::tidy(work)
 }
 
 /// Says whether nothing is left in the directory.

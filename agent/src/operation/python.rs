@@ -91,6 +91,7 @@ async fn launch(
     place: &Place,
     environment: &Environment,
 ) -> Result<Ended, Outcome> {
+    host::furnish_blueprint(house, &place.api, environment, start).await;
     let described = describe(house, place, environment, start, task);
     let spawn = described.map_err(|error| {
         let message = format!("failed to prepare the operation's process: {error}");

@@ -14,8 +14,9 @@ const CALL: &str = r#"
     token=$(curl --silent --unix-socket $WAGGONER_SOCKET --request POST \
         http://localhost/waggoner.plugin.v1.ContextService/GetContext |
         sed 's/.*execution_token\\":\\"\([0-9a-f]*\).*/\1/')
-    stranger() { curl --silent --max-time 20 --cacert $LOCAL_REST_CERT_FILE "$@"; echo; }
-    call() { stranger --header "Execution-Token: $token" "$@"; }
+    known() { curl --silent --max-time 20 --cacert $LOCAL_REST_CERT_FILE "$@"; echo; }
+    stranger() (unset WAGGONER_FAMILY; known "$@")
+    call() { known --header "Execution-Token: $token" "$@"; }
     status() { call --output /dev/null --write-out '%{http_code}' "$@"; }
 "#;
 
@@ -85,6 +86,22 @@ async fn stock_clients_find_the_rest_api_and_strangers_do_not() {
         _ => None,
     });
     assert_eq!(rest.collect::<Vec<_>>(), [("/executions/e", "_include=id"), ("/version", "")]);
+}
+
+#[tokio::test]
+async fn a_client_without_a_token_is_the_operations_in_whose_process_it_is() {
+    let story = run(r#"
+        known $url/api/v3.1/executions/e
+        known --user admin:of-another-manager $url/api/v3.1/executions/e
+        known --header "Tenant: other" $url/api/v3.1/executions/e
+        (export WAGGONER_FAMILY=00000000-0000-0000-0000-000000000001-x; known $url/api/v3.1/executions/e)
+    "#)
+    .await;
+    let lines = output(&story);
+    let found = r#"{"id":"e","status":"started"}"#;
+    assert_eq!(lines[..2], [found, found], "{lines:#?}");
+    assert!(lines[2].contains("forbidden_error"), "{lines:#?}");
+    assert!(lines[3].contains("unauthorized_error"), "{lines:#?}");
 }
 
 #[tokio::test]

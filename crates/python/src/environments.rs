@@ -25,6 +25,7 @@ use waggoner_task::{CancellationToken, Tasks};
 use waggoner_types::TenantName;
 use waggoner_wagon::{Metadata, best_python_tag};
 
+mod blueprints;
 mod build;
 mod collect;
 mod error;
@@ -70,6 +71,8 @@ pub struct Environment {
     /// Whether Cloudify's SDK is in it, which looks for more on the host than others do
     /// (`cloudify_common_sdk/utils.py`).
     pub has_sdk: bool,
+    /// Whether the plugin reads files of its blueprint where a manager of Cloudify's keeps them.
+    pub reads_blueprints: bool,
     /// Whether it was there before.
     pub reused: bool,
     /// Keeps it from being removed for as long as this value lives.

@@ -13,7 +13,7 @@ use tracing::info;
 use waggoner_wagon::WheelName;
 
 use super::{
-    EnvironmentError, EnvironmentSpec, Form, Inner, Installed, Progress,
+    EnvironmentError, EnvironmentSpec, Form, Inner, Installed, Progress, blueprints,
     ground::{Ground, Leaves},
     making::Making,
     source,
@@ -133,6 +133,7 @@ pub(super) async fn build(
         wagon: spec.wagon.digest,
         wheels: stored.iter().map(|stored| stored.wheel.digest).collect(),
         built_at: Timestamp::now(),
+        reads_blueprints: blueprints::are_read(&build.prefix, &spec.package_name),
     };
     record.write(&ground.directory).map_err(host)?;
     info!(environment = ground.name, "built");

@@ -38,6 +38,9 @@ pub struct Installed {
     pub wheels: Vec<Digest>,
     /// When it was ready.
     pub built_at: Timestamp,
+    /// Whether the plugin reads files of its blueprint where a manager of Cloudify's keeps them.
+    #[serde(default)]
+    pub reads_blueprints: bool,
 }
 
 // === impl Installed ===
@@ -49,6 +52,7 @@ impl Installed {
             name: self.name.clone(),
             python: prefix.join("bin/python"),
             has_sdk: has_sdk(&prefix),
+            reads_blueprints: self.reads_blueprints,
             prefix,
             tag: self.tag.clone(),
             common_version: self.common_version.clone(),

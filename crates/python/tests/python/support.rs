@@ -118,6 +118,7 @@ pub(crate) async fn plugin_environment() -> Option<(Environments, Environment)> 
             tag: String::new(),
             common_version: String::new(),
             has_sdk: false,
+            reads_blueprints: false,
             reused: true,
             lease: Lease::default(),
         };

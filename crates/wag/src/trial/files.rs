@@ -37,7 +37,7 @@ fn find(resources: Option<&Utf8Path>, ask: &AskResource) -> Result<Utf8PathBuf, 
         let why = format!("there is no resource `{path}`: name their directory with --resources");
         return Err(refused("NOT_FOUND", 404, "not_found_error", why));
     };
-    let wanted = Utf8Path::new(path.trim_start_matches('/'));
+    let wanted = Utf8Path::new(within_blueprint(path));
     let is_below = |part| matches!(part, Utf8Component::Normal(_) | Utf8Component::CurDir);
     let found = resources.join(wanted);
     let is_there = if *directory { found.is_dir() } else { found.is_file() };
@@ -46,6 +46,17 @@ fn find(resources: Option<&Utf8Path>, ask: &AskResource) -> Result<Utf8PathBuf, 
     } else {
         Err(unfound("resource", path))
     }
+}
+
+/// Returns the path within the blueprint, where the whole one on the manager is named:
+/// `/resources/blueprints/TENANT/ID/…`.
+fn within_blueprint(path: &str) -> &str {
+    let whole = path.strip_prefix("/resources/blueprints/");
+    let below = whole.and_then(|whole| {
+        let (_tenant, rest) = whole.split_once('/')?;
+        Some(rest.split_once('/').map_or(".", |(_id, rest)| rest))
+    });
+    below.unwrap_or_else(|| path.trim_start_matches('/'))
 }
 
 fn send(

@@ -161,7 +161,7 @@ impl Texts {
 impl Resolver for Texts {
     fn fetch(&self, location: &Location, _: &str) -> Result<Option<Fetched>, FetchError> {
         let text = self.imports[location.to_string()].as_str();
-        Ok(text.map(|text| Fetched { text: text.to_owned(), plugin: None }))
+        Ok(text.map(|text| Fetched { text: text.to_owned(), ..Fetched::default() }))
     }
 
     fn has_file(&self, _: &str) -> bool {

@@ -32,7 +32,7 @@ impl Resolver for Texts<'_> {
             Location::File(path) if path == "blueprint.yaml" => Some(self.main),
             other => self.imports[other.to_string()].as_str(),
         };
-        Ok(text.map(|text| Fetched { text: text.to_owned(), plugin: None }))
+        Ok(text.map(|text| Fetched { text: text.to_owned(), ..Fetched::default() }))
     }
 
     fn has_file(&self, path: &str) -> bool {

@@ -10,6 +10,7 @@
 
 mod fetch;
 mod merge;
+mod older;
 mod plugin_properties;
 mod statement;
 

@@ -33,6 +33,9 @@ pub struct Fetched {
     pub text: String,
     /// For plugins: the labels and tags that the plugin carries; its YAML's own are ignored.
     pub plugin: Option<PluginLabels>,
+    /// For plugins: whether a blueprint of `cloudify_dsl_1_3` gets the text without what is newer,
+    /// as from a manager (`manager_rest/dsl_back_compat.py`).
+    pub adapts: bool,
 }
 
 /// What a manager knows about a plugin beside its YAML.

@@ -31,7 +31,7 @@ struct Texts<'t>(&'t Json);
 impl Resolver for Texts<'_> {
     fn fetch(&self, location: &Location, _: &str) -> Result<Option<Fetched>, FetchError> {
         let text = self.0[location.to_string()].as_str();
-        Ok(text.map(|text| Fetched { text: text.to_owned(), plugin: None }))
+        Ok(text.map(|text| Fetched { text: text.to_owned(), ..Fetched::default() }))
     }
 
     fn has_file(&self, _: &str) -> bool {

@@ -23,7 +23,7 @@ impl Resolver for Texts {
             ..PluginLabels::default()
         });
         let text = self.texts.get(key.as_str());
-        Ok(text.map(|text| Fetched { text: (*text).to_owned(), plugin }))
+        Ok(text.map(|text| Fetched { text: (*text).to_owned(), plugin, adapts: true }))
     }
 
     fn has_file(&self, _: &str) -> bool {
@@ -181,7 +181,7 @@ fn imports_of_many_megabytes_are_refused() {
     struct Endless(String);
     impl Resolver for Endless {
         fn fetch(&self, _: &Location, _: &str) -> Result<Option<Fetched>, FetchError> {
-            Ok(Some(Fetched { text: self.0.clone(), plugin: None }))
+            Ok(Some(Fetched { text: self.0.clone(), ..Fetched::default() }))
         }
 
         fn has_file(&self, _: &str) -> bool {
@@ -195,4 +195,37 @@ fn imports_of_many_megabytes_are_refused() {
     let texts = Endless(format!("dsl_definitions: {{long: '{}'}}\n", "x".repeat(1 << 20)));
     let found = parse(blueprint, &texts, &Options::default()).unwrap_err();
     assert_eq!(found.0[0].message, "the blueprint and its imports have more than 16777216 bytes");
+}
+
+/// A plugin's file of a later version, and a blueprint that uses it.
+const NEWER: &str = "
+plugins: {play: {executor: central_deployment_agent, package_name: play}}
+data_types:
+  target: {properties: {where: {type: node_id, required: false}}}
+node_types:
+  play: {properties: {of: {type: deployment_id, default: ''}, to: {type: target, default: {}}}}
+workflows:
+  again:
+    mapping: play.workflows.again
+    availability_rules: {node_instances_active: [all]}
+    parameters: {nodes: {type: list, item_type: node_id, default: []}, secret: {type: secret_key, default: s}}
+";
+
+#[test]
+fn a_plugin_of_a_later_version_is_adapted_to_1_3_as_a_manager_does() {
+    let texts = Texts::of(&[("plugin:play", NEWER)]);
+    let main = "imports: [plugin:play]\nnode_templates: {a: {type: play, properties: {of: x}}}\n";
+    let plan = texts.plan("1_3", main);
+    let again = &plan["workflows"]["again"];
+    assert_eq!(again["availability_rules"], Json::Null);
+    assert_eq!(again["parameters"]["secret"]["type"], "string");
+    assert_eq!(again["parameters"]["nodes"], Json::Null);
+    assert_eq!(plan["nodes"][0]["properties"]["of"], "x");
+    assert_eq!(plan["data_types"]["target"]["properties"]["where"]["type"], "string");
+
+    let plan = texts.plan("1_4", main);
+    let again = &plan["workflows"]["again"];
+    assert_eq!(again["availability_rules"], json!({"node_instances_active": ["all"]}));
+    assert_eq!(again["parameters"]["secret"]["type"], "secret_key");
+    assert_eq!(again["parameters"]["nodes"]["item_type"], "node_id");
 }

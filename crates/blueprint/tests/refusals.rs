@@ -10,7 +10,7 @@ impl Resolver for Files {
         let lib = "node_types:\n  lib.Thing:\n    properties:\n      size: {type: integr}\n";
         match location {
             Location::File(path) if path == "deploy/lib.yaml" => {
-                Ok(Some(Fetched { text: lib.to_owned(), plugin: None }))
+                Ok(Some(Fetched { text: lib.to_owned(), ..Fetched::default() }))
             }
             Location::Plugin(_) => Err(FetchError("no uploaded plugin has this name".to_owned())),
             _ => Ok(None),

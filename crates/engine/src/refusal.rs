@@ -9,10 +9,10 @@ pub enum Refusal {
     UnknownWorkflow { given: String, known: Known },
 
     #[error(
-        "failed to start workflow `{workflow}`: it is implemented by `{mapping}`, which is not a \
-         built-in workflow, and only those can be run{known}"
+        "failed to start workflow `{workflow}`: it is implemented by `{mapping}`, and only built-in \
+         workflows can be run; run the operations that it calls with `execute_operation`"
     )]
-    NotBuiltIn { workflow: String, mapping: String, known: Known },
+    NotBuiltIn { workflow: String, mapping: String },
 
     #[error("failed to start workflow `{workflow}`: it has no parameter `{given}`{known}")]
     UnknownParameter { workflow: String, given: String, known: Known },

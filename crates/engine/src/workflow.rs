@@ -311,11 +311,9 @@ fn find<'p>(
         (None, None | Some("")) => {
             Err(Refusal::UnknownWorkflow { given: given.to_owned(), known: known() })
         }
-        (None, Some(mapping)) => Err(Refusal::NotBuiltIn {
-            workflow: given.to_owned(),
-            mapping: mapping.to_owned(),
-            known: known(),
-        }),
+        (None, Some(mapping)) => {
+            Err(Refusal::NotBuiltIn { workflow: given.to_owned(), mapping: mapping.to_owned() })
+        }
     }
 }
 

@@ -123,7 +123,8 @@ impl Imports {
         used.insert(chosen.plugin.id);
         drop(used);
         let yaml = yaml_file(&chosen.plugin, dsl);
-        Ok(yaml.map(|yaml| Fetched { text: yaml.text.clone(), plugin: None }))
+        let adapts = |yaml: &PluginYaml| !yaml.name.ends_with("_1_3.yaml");
+        Ok(yaml.map(|yaml| Fetched { text: yaml.text.clone(), plugin: None, adapts: adapts(yaml) }))
     }
 }
 
@@ -158,7 +159,7 @@ fn text(path: &Utf8Path) -> Result<Option<Fetched>, FetchError> {
     let text = fs::read(path).map_err(|error| FetchError(error.to_string()))?;
     let text =
         String::from_utf8(text).map_err(|_| FetchError("it is not text in UTF-8".to_owned()))?;
-    Ok(Some(Fetched { text, plugin: None }))
+    Ok(Some(Fetched { text, ..Fetched::default() }))
 }
 
 /// Returns where a relative path lies below a folder; nothing for one that leads out of it.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 use serde_json::{Map as Object, Value as Json, json};
 
-use super::{Blueprints, Fault, MOST_BLUEPRINTS, Run, merge, statement::Statement};
+use super::{Blueprints, Fault, MOST_BLUEPRINTS, Run, merge, older, statement::Statement};
 use crate::{
     Fetched, Location, PluginLabels, Refusal, code, core_types, namespace,
     tree::{Content, Field, Tree},
@@ -65,12 +65,15 @@ impl Run<'_> {
                     .map_err(|refusal| statement.fault(refusal))?;
             }
             let fetched = match core_types::text(&candidate, version) {
-                Some(text) => Ok(Some(Fetched { text: text.into_owned(), plugin: None })),
+                Some(text) => Ok(Some(Fetched { text: text.into_owned(), ..Fetched::default() })),
                 None => self.resolver.fetch(&candidate, &version.suffix()),
             };
             match fetched {
                 Ok(Some(fetched)) => {
                     let mut tree = self.read_import(&candidate, &fetched)?;
+                    if fetched.adapts && version == Version::V1_3 {
+                        older::adapt(&mut tree);
+                    }
                     if let Some(labels) = fetched.plugin {
                         set_labels(&mut tree, labels);
                     }

@@ -163,7 +163,7 @@ impl Resolver for Recorded<'_> {
             Json::String(text) => Some(text.clone()),
             merged => Some(unmerged(merged)),
         };
-        Ok(text.map(|text| Fetched { text, plugin: None }))
+        Ok(text.map(|text| Fetched { text, ..Fetched::default() }))
     }
 
     /// The scripts were not recorded; only a refusal tells that one was not there.

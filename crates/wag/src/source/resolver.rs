@@ -57,7 +57,7 @@ impl<'a> Local<'a> {
             wanted.push(import.clone());
         }
         if let Some(text) = self.library.find(import, dsl_version) {
-            return Ok(Fetched { text: text.to_owned(), plugin: None });
+            return Ok(Fetched { text: text.to_owned(), plugin: None, adapts: true });
         }
         match self.missing {
             Missing::IsEmpty => Ok(Fetched::default()),
@@ -105,5 +105,5 @@ impl Resolver for Local<'_> {
 
 fn read(path: &Utf8Path) -> Result<Fetched, FetchError> {
     let text = fs_err::read_to_string(path).map_err(|error| FetchError(error.to_string()))?;
-    Ok(Fetched { text, plugin: None })
+    Ok(Fetched { text, ..Fetched::default() })
 }

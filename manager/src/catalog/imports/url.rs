@@ -229,7 +229,7 @@ impl Urls {
 impl Kept {
     fn fetched(&self) -> Option<Fetched> {
         let text = self.text.clone()?;
-        Some(Fetched { text, plugin: None })
+        Some(Fetched { text, ..Fetched::default() })
     }
 }
 

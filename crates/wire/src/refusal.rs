@@ -53,6 +53,8 @@ reasons! {
     InvalidBlueprint = "INVALID_BLUEPRINT", InvalidArgument;
     /// Inputs are missing, unknown or wrong.
     InvalidInputs = "INVALID_INPUTS", InvalidArgument;
+    /// A deployment needs a secret that is not there.
+    UnknownSecret = "UNKNOWN_SECRET", InvalidArgument;
     /// A workflow's parameters are missing, unknown or wrong.
     InvalidParameters = "INVALID_PARAMETERS", InvalidArgument;
     /// The deployment has no such workflow.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
-use waggoner_blueprint::{Plan, Refusal, Request, SeededIds, prepare_deployment};
+use waggoner_blueprint::{Kind, Plan, Refusal, Request, SeededIds, prepare_deployment};
 use waggoner_store::{PageRequest, deployment::NewDeployment, instance::NodeInstance};
 use waggoner_types::{BlueprintId, DeploymentId, TenantName, plan};
 use waggoner_wire::{Reason, Refused};
@@ -46,7 +46,11 @@ pub(crate) async fn plan(
                 Attempt::Update => "update",
             };
             let why = format!("failed to {attempt} deployment `{id}`: {refusal}");
-            Refused::new(Reason::InvalidInputs, why)
+            let reason = match refusal.kind {
+                Kind::UnknownSecret => Reason::UnknownSecret,
+                _ => Reason::InvalidInputs,
+            };
+            Refused::new(reason, why)
         })?;
     let view: plan::Plan = serde_json::from_value(prepared.clone()).map_err(|error| {
         let why = format!("failed to read the plan of deployment `{id}`: {error}");

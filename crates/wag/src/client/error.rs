@@ -151,6 +151,7 @@ impl Refusal {
             "EXECUTION_RUNNING" => "follow it with `wag events --follow`, or cancel it",
             "SECRET_EXISTS" => "add --update to change it",
             "INVALID_INPUTS" => "name inputs with `-i NAME=VALUE` or --inputs",
+            "UNKNOWN_SECRET" => "`wag secrets put KEY` stores a secret",
             _ => match self.code {
                 Code::Unauthenticated => "the profile's token may be deleted, or another manager's",
                 Code::Unimplemented => "the manager is of another version: see `wag status`",

@@ -49,6 +49,20 @@ async fn findings_are_listed_one_a_line_with_their_places() {
 }
 
 #[tokio::test]
+async fn who_lacks_a_secret_is_told_how_to_store_it() {
+    let details = ErrorDetails::with_error_info("UNKNOWN_SECRET", "waggoner", HashMap::new());
+    let message = "failed to create deployment `web`: the deployment needs secrets that are not \
+                   there: `token`";
+    let refusal = Status::with_error_details(Code::InvalidArgument, message, details);
+    let line = ["deployments", "create", "web", "-b", "web"];
+    insta::assert_snapshot!(refused(refusal, &line).await, @"
+    error: failed to create deployment `web`: the deployment needs secrets that are not there: `token`
+     hint: `wag secrets put KEY` stores a secret
+    exit 3
+    ");
+}
+
+#[tokio::test]
 async fn a_finding_that_is_the_sentence_itself_is_not_said_twice() {
     let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "waggoner", HashMap::new());
     details.add_bad_request_violation("id", "`1` is not an execution's id: it is not a UUID");

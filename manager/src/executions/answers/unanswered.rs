@@ -145,6 +145,7 @@ impl From<Refused> for Unanswered {
             Reason::WorkflowUnavailable => (400, "unavailable_workflow_error"),
             Reason::InvalidParameters => (400, "illegal_execution_parameters_error"),
             Reason::InvalidInputs => (400, "missing_required_deployment_input_error"),
+            Reason::UnknownSecret => (400, "unknown_deployment_secret_error"),
             Reason::InvalidBlueprint | Reason::InvalidArchive | Reason::PluginNotFound => {
                 (400, "invalid_blueprint_error")
             }

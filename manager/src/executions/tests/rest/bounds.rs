@@ -189,3 +189,17 @@ async fn an_operation_on_a_host_notes_no_dependency_on_other_deployments() {
     assert_eq!(send(&host, "PUT", path, &on(json!("web"))).await.0, 200);
     assert_eq!(send(&central, "PUT", path, &on(json!("other"))).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_deployment_is_refused_for_a_secret_that_is_not_there_and_says_so() {
+    let world = World::new().await;
+    let central = world.operation("web", Reach::Tenant).await;
+    let plan = json!({ "nodes": [{ "name": "a", "id": "a", "properties": {
+        "word": { "get_secret": "absent" },
+    }}]});
+    world.blueprint("secretive", plan, &[]).await;
+    let made = json!({ "blueprint_id": "secretive", "inputs": {} });
+    let (status, refused) = send(&central, "PUT", "/deployments/new", &made).await;
+    assert_eq!((status, &refused["error_code"]), (400, &json!("unknown_deployment_secret_error")));
+    assert!(refused["message"].as_str().unwrap().contains("`absent`"), "{refused}");
+}

@@ -293,21 +293,15 @@ fn find<'p>(
     let given = start.workflow.as_str();
     let declared = plan.workflows.get(given).map(|workflow| workflow.operation.as_str());
     let known = || {
-        let built_in = BUILT_IN.iter().map(|(name, _)| *name);
-        Known::of(given, plan.workflows.keys().map(String::as_str).chain(built_in))
+        let declared = plan.workflows.iter().filter(|(name, declared)| {
+            built_in(implementation(name, Some(&declared.operation))).is_some()
+        });
+        let others = BUILT_IN.iter().map(|(name, _)| *name);
+        let others = others.filter(|name| !plan.workflows.contains_key(*name));
+        Known::of(given, declared.map(|(name, _)| name.as_str()).chain(others))
     };
-    let name = match declared {
-        None | Some("") => given,
-        Some(mapping) => mapping.strip_prefix(MODULE).unwrap_or(mapping),
-    };
-    // What `types.yaml` of Cloudify calls by other names.
-    let name = match name {
-        "auto_heal_reinstall_node_subgraph" => "heal",
-        "scale_entity" => "scale",
-        other => other,
-    };
-    match (BUILT_IN.iter().find(|(built_in, _)| *built_in == name), declared) {
-        (Some((_, parameters)), _) => Ok((name, parameters)),
+    match (built_in(implementation(given, declared)), declared) {
+        (Some((name, parameters)), _) => Ok((name, parameters)),
         (None, None | Some("")) => {
             Err(Refusal::UnknownWorkflow { given: given.to_owned(), known: known() })
         }
@@ -315,6 +309,25 @@ fn find<'p>(
             Err(Refusal::NotBuiltIn { workflow: given.to_owned(), mapping: mapping.to_owned() })
         }
     }
+}
+
+/// The name by which the built-in workflows know what implements a workflow.
+fn implementation<'n>(workflow: &'n str, mapping: Option<&'n str>) -> &'n str {
+    let name = match mapping {
+        None | Some("") => workflow,
+        Some(mapping) => mapping.strip_prefix(MODULE).unwrap_or(mapping),
+    };
+    // What `types.yaml` of Cloudify calls by other names.
+    match name {
+        "auto_heal_reinstall_node_subgraph" => "heal",
+        "scale_entity" => "scale",
+        other => other,
+    }
+}
+
+/// A built-in workflow and its parameters.
+fn built_in(name: &str) -> Option<&'static (&'static str, &'static [&'static str])> {
+    BUILT_IN.iter().find(|(built_in, _)| *built_in == name)
 }
 
 #[cfg(test)]

@@ -11,17 +11,21 @@ use super::{
     resolver::{Local, Missing},
 };
 
-/// The version of the language in which a file is read that does not say for which it is.
+/// The version of the language in which a file is read that does not say for which it is: the newest,
+/// unless another one beside it is for some version, and this for those before.
+const NEWEST: &str = "1_5";
 const USUAL: &str = "1_4";
 
 /// Reads the plugin.yaml files of a plugin's directory and judges them as a blueprint's import
 /// would.
 pub(super) fn checked(directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SourceError> {
     let yamls = manifests(directory)?;
-    for path in &yamls {
-        let manifest = read(path)?;
+    let read = yamls.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let is_alone = read.iter().all(|manifest| manifest.dsl_version.is_none());
+    for (path, manifest) in yamls.iter().zip(&read) {
         let name = path.file_name().expect("a file has a name");
-        let version = manifest.dsl_version.as_deref().unwrap_or(USUAL);
+        let other = if is_alone { NEWEST } else { USUAL };
+        let version = manifest.dsl_version.as_deref().unwrap_or(other);
         let text = json!({
             "tosca_definitions_version": format!("cloudify_dsl_{version}"),
             "imports": ["cloudify/types/types.yaml", name],
@@ -132,6 +136,19 @@ mod tests {
         let put = put_beside(&wagon, &checked(&tree).unwrap(), &metadata("1")).unwrap();
         let names: Vec<_> = put.iter().filter_map(|path| path.file_name()).collect();
         assert_eq!(names, ["plugin_1_4.yaml"]);
+    }
+
+    #[test]
+    fn the_only_plugin_yaml_may_have_what_is_new_in_the_language() {
+        let directory = camino_tempfile::tempdir().unwrap();
+        let text = least(&metadata("1")) + "    properties: {user: {type: string}}\n";
+        fs_err::write(directory.path().join("plugin.yaml"), &text).unwrap();
+        checked(directory.path()).unwrap();
+
+        // Blueprints of older versions would get it.
+        fs_err::write(directory.path().join("plugin_1_5.yaml"), &text).unwrap();
+        let details = checked(directory.path()).unwrap_err().details().join("\n");
+        assert!(details.contains("needs `cloudify_dsl_1_5`"), "{details}");
     }
 
     #[test]

@@ -139,10 +139,25 @@ fn of_build(lines: &[&str]) -> Option<String> {
     let is_unread =
         ["SyntaxError", "IndentationError", "TabError"].iter().any(|name| said.starts_with(name));
     let place = output[..last].iter().rev().find_map(|line| place(line)).filter(|_| is_unread);
-    Some(match (compiler, place) {
+    let said = match (compiler, place) {
         (Some(compiler), _) => format!("{compiler}: {said}"),
         (None, Some(place)) => format!("{place}: {said}"),
         (None, None) => said.to_owned(),
+    };
+    Some(match output.iter().find_map(|line| package(line)) {
+        Some(package) => format!("`{package}` does not build: {said}"),
+        None => said,
+    })
+}
+
+/// The package whose sources are being built, by the directory that pip has made for them:
+/// `/tmp/pip-wheel-x/NAME_<32 hexadecimal digits>/setup.py`.
+fn package(line: &str) -> Option<&str> {
+    let path = line.strip_prefix("File \"")?.split('"').next()?;
+    path.split('/').find_map(|part| {
+        let (name, digits) = part.rsplit_once('_')?;
+        let is_pips = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_pips.then_some(name)
     })
 }
 
@@ -193,6 +208,11 @@ mod tests {
         assert_eq!(condense(python), "ValueError: invalid version it is not PEP 440");
         let syntax = "  ╰─> [3 lines of output]\n        File \"/a/setup.py\", line 3\n          def f(:\n      SyntaxError: invalid syntax\n      [end of output]\n";
         assert_eq!(condense(syntax), "setup.py line 3: SyntaxError: invalid syntax");
+        let other = "  ╰─> [3 lines of output]\n        File \"/tmp/pip-wheel-o/old_one_91b79e30250242d4acb047f2e3ea8953/setup.py\", line 9, in <module>\n          execfile('x')\n      NameError: name 'execfile' is not defined\n      [end of output]\n";
+        assert_eq!(
+            condense(other),
+            "`old_one` does not build: NameError: name 'execfile' is not defined"
+        );
         let compiler = "  ╰─> [3 lines of output]\n      a.c:1:10: fatal error: Python.h: No such file\n      compilation terminated.\n      error: command 'gcc' failed\n      [end of output]\n";
         assert_eq!(
             condense(compiler),

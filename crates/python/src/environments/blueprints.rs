@@ -12,28 +12,47 @@ const PLACE: &str = "/resources/blueprints/";
 pub(super) fn are_read(prefix: &Utf8Path, package_name: &str) -> bool {
     let versions = prefix.join("lib").read_dir_utf8().into_iter().flatten().flatten();
     let mut packages = versions.map(|entry| entry.path().join("site-packages"));
-    packages.any(|packages| files(&packages, package_name).any(|file| names_it(&file)))
+    packages.any(|packages| files(&packages, package_name).iter().any(|file| names_it(file)))
 }
 
-/// Lists the Python files of a package, as its installer has noted them (PEP 376).
-fn files(packages: &Utf8Path, package_name: &str) -> impl Iterator<Item = Utf8PathBuf> {
+/// Lists the Python files of a package, as its installer has noted them (PEP 376): its own, or
+/// those of the sources that it leads to.
+fn files(packages: &Utf8Path, package_name: &str) -> Vec<Utf8PathBuf> {
     let name = waggoner_wagon::normalized_name(package_name);
     let entries = packages.read_dir_utf8().into_iter().flatten().flatten();
-    let of_package = entries.filter(move |entry| {
+    let of_package = entries.filter(|entry| {
         let found = entry.file_name().strip_suffix(".dist-info");
         let found = found.and_then(|found| found.split_once('-'));
         found.is_some_and(|(found, _)| waggoner_wagon::normalized_name(found) == name)
     });
-    let records =
-        of_package.filter_map(|entry| fs_err::read_to_string(entry.path().join("RECORD")).ok());
-    let lines: Vec<Utf8PathBuf> = records
-        .flat_map(|record| {
-            let files = record.lines().filter_map(|line| line.split(',').next());
-            let files = files.map(|file| packages.join(file));
-            files.filter(|file| file.extension() == Some("py")).collect::<Vec<_>>()
-        })
-        .collect();
-    lines.into_iter()
+    let records = of_package.map(|entry| entry.path().join("RECORD"));
+    let mut found = Vec::new();
+    for record in records.filter_map(|record| fs_err::read_to_string(record).ok()) {
+        let noted = record.lines().filter_map(|line| line.split(',').next());
+        for file in noted.map(|file| packages.join(file)) {
+            match file.extension() {
+                Some("py") => found.push(file),
+                Some("pth") => {
+                    let lines = fs_err::read_to_string(file).unwrap_or_default();
+                    lines.lines().for_each(|line| sources(Utf8Path::new(line), &mut found));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Lists the modules of a directory, and those of its packages.
+fn sources(directory: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
+    for entry in directory.read_dir_utf8().into_iter().flatten().flatten() {
+        let path = entry.into_path();
+        if path.join("__init__.py").is_file() {
+            sources(&path, found);
+        } else if path.extension() == Some("py") {
+            found.push(path);
+        }
+    }
 }
 
 fn names_it(file: &Utf8Path) -> bool {
@@ -64,5 +83,15 @@ mod tests {
         assert!(are_read(prefix.path(), "Play.Plugin"));
         assert!(!are_read(prefix.path(), "note-plugin"), "it only uses one that does");
         assert!(!are_read(prefix.path(), "no-plugin"));
+
+        let tree = Utf8TempDir::new().unwrap();
+        let package = tree.path().join("play");
+        fs_err::create_dir_all(&package).unwrap();
+        fs_err::copy(packages.join("play/__init__.py"), package.join("__init__.py")).unwrap();
+        write("tree_plugin-1.0.dist-info/RECORD", "tree.pth,,\n");
+        write("tree.pth", &format!("import sys\n{}\n", tree.path()));
+        assert!(!are_read(prefix.path(), "tree-plugin"));
+        fs_err::copy(packages.join("play/paths.py"), package.join("paths.py")).unwrap();
+        assert!(are_read(prefix.path(), "tree-plugin"), "`wag plugins test` runs sources in place");
     }
 }

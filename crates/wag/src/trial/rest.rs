@@ -66,6 +66,8 @@ impl World {
             ("DELETE", ["secrets", key]) => Err(unfound("Secret", key)),
             ("GET", ["deployments"]) => Ok(list(&[deployment()])),
             ("GET" | "PATCH", ["deployments", DEPLOYMENT]) => Ok(deployment()),
+            ("GET", ["blueprints"]) => Ok(list(&[blueprint()])),
+            ("GET", ["blueprints", BLUEPRINT]) => Ok(blueprint()),
             ("GET", ["tenants", TENANT]) => Ok(json!({ "name": TENANT, "groups": 0, "users": 0 })),
             ("GET", ["provider", "context"]) => Ok(json!({ "name": "provider", "context": {} })),
             ("GET", ["managers"]) => Ok(list(&[json!({
@@ -84,7 +86,12 @@ impl World {
                     "`wag plugins test` has no manager that could answer {method} {path}: run the \
                      operation in a deployment"
                 );
-                Err(refused("NOT_FOUND", 404, "not_found_error", why))
+                match segments.first() {
+                    // A stock client waits five minutes for a blueprint that is not found
+                    // (`cloudify/cluster.py`).
+                    Some(&"blueprints") => Err(invalid(&why)),
+                    _ => Err(refused("NOT_FOUND", 404, "not_found_error", why)),
+                }
             }
         }
     }
@@ -135,6 +142,14 @@ fn deployment() -> Value {
     })
 }
 
+fn blueprint() -> Value {
+    json!({
+        "id": BLUEPRINT, "description": null, "main_file_name": "blueprint.yaml", "plan": {},
+        "state": "uploaded", "labels": [], "tenant_name": TENANT, "created_by": "admin",
+        "visibility": "tenant",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Map;
@@ -169,6 +184,11 @@ mod tests {
         assert_eq!((&read["version"], &read["runtime_properties"]["a"]), (&json!(2), &json!(1)));
         let stale = json!({"version": 1, "runtime_properties": {}});
         assert_eq!(ask(&mut world, "PATCH", "/node-instances/node_1", &stale).0, 409);
+
+        let (_, blueprint) = ask(&mut world, "GET", &format!("/blueprints/{BLUEPRINT}"), &none);
+        assert_eq!(blueprint["visibility"], "tenant");
+        assert_eq!(ask(&mut world, "GET", "/blueprints/other", &none).0, 400);
+        assert_eq!(ask(&mut world, "GET", "/deployments/other", &none).0, 404);
 
         let put = json!({"value": "v"});
         assert_eq!(ask(&mut world, "PUT", "/secrets/key", &put).0, 200);

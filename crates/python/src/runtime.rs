@@ -27,6 +27,11 @@ macro_rules! files {
 
 /// Everything of `runtime/`.
 const FILES: &[(&str, &str)] = files![
+    "beside/cloudify_types/__init__.py"
+    "beside/cloudify_types/component/__init__.py"
+    "beside/cloudify_types/component/polling.py"
+    "beside/cloudify_types/shared_resource/__init__.py"
+    "beside/cloudify_types/shared_resource/constants.py"
     "cloudify_agent/__init__.py"
     "cloudify_agent/installer/__init__.py"
     "cloudify_agent/installer/script.py"

@@ -2,13 +2,18 @@
 
 import contextlib
 import os
+import sys
 
 from waggoner_runtime import compat, events
+
+# What plugins import of a manager of Cloudify's, unless they bring it.
+_BESIDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'beside')
 
 
 def install():
     """Replaces names of the stock package; has to run before `cloudify.dispatch` starts."""
     compat.mend()
+    sys.path.append(_BESIDE)
     from cloudify import context, logs
 
     from waggoner_runtime.endpoint import AgentEndpoint

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod agent;
+mod beside;
 mod endings;
 mod environments;
 mod naughty;

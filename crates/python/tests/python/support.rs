@@ -12,7 +12,10 @@ use waggoner_python::{
 use waggoner_types::Digest;
 use waggoner_wagon::{Format, OsProperties, Recipe, write};
 
-use crate::naughty::{BODY, IMPORTS, KEEPERS};
+use crate::{
+    beside::WAITING,
+    naughty::{BODY, IMPORTS, KEEPERS},
+};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 const PLUGIN: &str = include_str!("plugin/web_plugin/__init__.py");
@@ -138,7 +141,7 @@ pub(crate) async fn plugin_environment() -> Option<(Environments, Environment)> 
     let imports = IMPORTS.map(|(module, text, _)| (format!("{module}.py"), [text, BODY].concat()));
     let imports = imports.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     let mut files = vec![("web_plugin/__init__.py", PLUGIN), ("naughty.py", NAUGHTY)];
-    files.push(("keepers.py", KEEPERS));
+    files.extend([("keepers.py", KEEPERS), ("waiting.py", WAITING)]);
     files.extend(imports);
     wheel(&wheels, "web-plugin", "1.0", &requires, &files);
     let own = wagon(&wheels, "web-plugin", "1.0", &python.tag);

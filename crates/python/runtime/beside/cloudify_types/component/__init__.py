@@ -1,0 +1,1 @@
+"""What Cloudify's components do, as far as plugins import it."""

@@ -1,0 +1,1 @@
+"""What Cloudify's shared resources do, as far as plugins import it."""

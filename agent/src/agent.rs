@@ -1,6 +1,6 @@
 //! The wiring: everything that can be refused, then everything that runs.
 
-use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use camino::Utf8PathBuf;
 use tokio::{
@@ -66,7 +66,7 @@ impl Agent {
         let program = std::env::current_exe().map_err(StartError::Program)?;
         let program = Utf8PathBuf::try_from(program)
             .map_err(|error| StartError::Program(error.into_io_error()))?;
-        let state = StateDir::open(&config.state_dir, program.as_std_path())?;
+        let state = StateDir::open(&config.state_dir, config.runtime_dir(), program.as_std_path())?;
         let artifacts = Artifacts::open(state.artifacts()).map_err(StartError::Artifacts)?;
         let environments = Environments::new(state.python(), None);
         let keeper = match Keeper::load(state.identity()).map_err(StartError::Identity)? {
@@ -178,8 +178,8 @@ impl Agent {
 /// Clears away what belongs to operations that have ended.
 fn sweep(state: &StateDir, attempts: &Attempts) {
     let unended = attempts.list().into_iter().filter(|attempt| !attempt.is_ended());
-    let unended: HashSet<_> = unended.map(|attempt| attempt.id.to_string()).collect();
-    if let Err(error) = state.sweep(|name| unended.contains(name)) {
+    let unended: Vec<_> = unended.map(|attempt| attempt.id).collect();
+    if let Err(error) = state.sweep(&unended) {
         warn!(%error, "what ended operations have left cannot be cleared away");
     }
 }

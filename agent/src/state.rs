@@ -9,11 +9,15 @@
 //!  attempts/<id>/  one operation's own, another's or gone soon after it ends
 //!  work/           where operations work: Cloudify's AGENT_WORK_DIR
 //!  bin/ctx         this program, by the name under which scripts know it
-//!  run/            sockets
+//!  run/            sockets; and, where it leads to memory, what goes between us and operations
 //! ```
 //!
 //! Operations outlive the daemon: what they hold stays where it is from one life of the daemon to
 //! the next.
+//!
+//! `run/` is a link where there is a directory for what is gone with the host's next start, as
+//! systemd.exec(5) has it for `RuntimeDirectory=`. A disk looks long for the numbers of files that
+//! are made and removed by the hundred.
 
 use std::{
     fs::File,
@@ -25,13 +29,15 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
-use waggoner_types::Digest;
+use waggoner_types::{AttemptId, Digest};
 
 /// The directory, held by this process.
 #[derive(Debug)]
 pub(crate) struct StateDir {
     root: Utf8PathBuf,
     run: Utf8PathBuf,
+    /// What `run` has is in memory.
+    is_volatile: bool,
     _lock: File,
 }
 
@@ -59,8 +65,12 @@ const LONGEST: usize = 108 - 1 - 16;
 
 impl StateDir {
     /// Takes the directory, and makes what is missing in it. `program` is this program, which
-    /// scripts call as `ctx`.
-    pub(crate) fn open(path: &Utf8Path, program: &Path) -> Result<Self, StateError> {
+    /// scripts call as `ctx`; `runtime` is for what may be gone with the host's next start.
+    pub(crate) fn open(
+        path: &Utf8Path,
+        runtime: Option<&Utf8Path>,
+        program: &Path,
+    ) -> Result<Self, StateError> {
         let failed = |source| StateError::Use { path: path.to_owned(), source };
         private(path).map_err(failed)?;
         let root = path.canonicalize_utf8().map_err(failed)?;
@@ -72,11 +82,19 @@ impl StateDir {
             }
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let run = Self::make(&root, program).map_err(failed)?;
-        Ok(Self { root, run, _lock: lock })
+        Self::make(&root, program).map_err(failed)?;
+        let run = root.join("run");
+        let run = if run.as_str().len() <= LONGEST {
+            make_run(&run, runtime.map(|runtime| runtime.join(own_name(&root)))).map_err(failed)?;
+            run
+        } else {
+            outside(&root).map_err(failed)?
+        };
+        let is_volatile = run.is_symlink();
+        Ok(Self { root, run, is_volatile, _lock: lock })
     }
 
-    fn make(root: &Utf8Path, program: &Path) -> io::Result<Utf8PathBuf> {
+    fn make(root: &Utf8Path, program: &Path) -> io::Result<()> {
         for name in DIRECTORIES {
             private(&root.join(name))?;
         }
@@ -84,16 +102,19 @@ impl StateDir {
         let (next, ctx) = (root.join("bin/ctx.next"), root.join("bin/ctx"));
         remove_file(&next)?;
         fs::os::unix::fs::symlink(program, &next)?;
-        fs::rename(next, ctx)?;
-        let run = root.join("run");
-        if run.as_str().len() <= LONGEST { Ok(run) } else { outside(root) }
+        fs::rename(next, ctx)
     }
 
     /// Clears away what belongs to no attempt that is still of use.
-    pub(crate) fn sweep(&self, is_of_use: impl Fn(&str) -> bool) -> io::Result<()> {
-        for entry in self.attempts().read_dir_utf8()?.flatten() {
-            if !is_of_use(entry.file_name()) {
-                remove(entry.path())?;
+    pub(crate) fn sweep(&self, of_use: &[AttemptId]) -> io::Result<()> {
+        let is_of_use = |path: &Utf8Path| {
+            of_use.iter().any(|id| path == self.attempt(*id) || path == self.dispatch(*id))
+        };
+        for directory in [&self.root.join("attempts"), &self.run] {
+            for entry in directory.read_dir_utf8()?.flatten() {
+                if entry.file_type()?.is_dir() && !is_of_use(entry.path()) {
+                    remove(entry.path())?;
+                }
             }
         }
         Ok(())
@@ -121,8 +142,19 @@ impl StateDir {
         &self.root
     }
 
-    pub(crate) fn attempts(&self) -> Utf8PathBuf {
-        self.root.join("attempts")
+    /// Where an attempt has what is its own.
+    pub(crate) fn attempt(&self, id: AttemptId) -> Utf8PathBuf {
+        self.root.join("attempts").join(id.to_string())
+    }
+
+    /// Where an attempt's process finds its input and leaves its output.
+    pub(crate) fn dispatch(&self, id: AttemptId) -> Utf8PathBuf {
+        if self.is_volatile { self.run.join(short(id)) } else { self.attempt(id) }
+    }
+
+    /// The socket of an attempt.
+    pub(crate) fn socket(&self, id: AttemptId) -> Utf8PathBuf {
+        self.run.join(format!("{}.sock", short(id)))
     }
 
     pub(crate) fn work(&self) -> Utf8PathBuf {
@@ -147,23 +179,56 @@ impl StateDir {
 }
 
 /// What is made in it.
-const DIRECTORIES: [&str; 9] =
-    ["identity", "artifacts", "python", "journal", "facade", "attempts", "work", "run", "bin"];
+const DIRECTORIES: [&str; 8] =
+    ["identity", "artifacts", "python", "journal", "facade", "attempts", "work", "bin"];
+
+/// Makes the directory of what is gone with the host's next start. One that has something stays
+/// where it is: an operation of another life knows it.
+fn make_run(run: &Utf8Path, volatile: Option<Utf8PathBuf>) -> io::Result<()> {
+    if run.read_dir_utf8().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(());
+    }
+    match fs::symlink_metadata(run) {
+        Ok(found) if found.is_dir() => fs::remove_dir(run)?,
+        Ok(_) => fs::remove_file(run)?,
+        Err(_) => {}
+    }
+    let Some(volatile) = volatile else { return private(run) };
+    private_of_ours(&volatile)?;
+    fs::os::unix::fs::symlink(volatile, run)
+}
 
 /// Finds the directory for the sockets of a state directory whose own paths are too long for them:
 /// always the same one, and nobody else's.
 fn outside(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let name = Digest(Sha256::digest(root.as_str()).into()).to_string();
     let path = Utf8PathBuf::try_from(std::env::temp_dir())
         .map_err(camino::FromPathBufError::into_io_error)?;
-    let path = path.join(format!("waggoner-{}", &name[..16]));
-    private(&path)?;
-    let found = fs::symlink_metadata(&path)?;
+    let path = path.join(own_name(root));
+    private_of_ours(&path)?;
+    Ok(path)
+}
+
+/// The name of a state directory's directory among those of others: always the same.
+fn own_name(root: &Utf8Path) -> String {
+    let digest = Digest(Sha256::digest(root.as_str()).into()).to_string();
+    format!("waggoner-{}", &digest[..16])
+}
+
+/// The name of what is an attempt's own in `run`: 10 characters, always the same.
+fn short(id: AttemptId) -> String {
+    let digits = id.0.simple().to_string();
+    digits[digits.len() - 10..].to_owned()
+}
+
+/// Makes a directory that nobody else may enter, where others may have made one before us.
+fn private_of_ours(path: &Utf8Path) -> io::Result<()> {
+    private(path)?;
+    let found = fs::symlink_metadata(path)?;
     if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
         let why = format!("`{path}` is somebody else's");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Makes a directory that nobody else may enter.
@@ -205,25 +270,29 @@ mod tests {
     #[test]
     fn a_directory_serves_one_agent_at_a_time() {
         let directory = Utf8TempDir::new().unwrap();
-        let held = StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
+        let held = StateDir::open(directory.path(), None, Path::new("/bin/true")).unwrap();
         assert!(matches!(
-            StateDir::open(directory.path(), Path::new("/bin/true")),
+            StateDir::open(directory.path(), None, Path::new("/bin/true")),
             Err(StateError::Taken { .. })
         ));
         drop(held);
-        StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
+        StateDir::open(directory.path(), None, Path::new("/bin/true")).unwrap();
     }
 
     #[test]
     fn nobody_else_may_enter_and_what_is_of_no_use_is_swept() {
         let directory = Utf8TempDir::new().unwrap();
-        let left = ["live", "stale"].map(|name| directory.path().join("attempts").join(name));
+        let memory = Utf8TempDir::new().unwrap();
+        let volatile = Some(memory.path());
+        let state = StateDir::open(directory.path(), volatile, Path::new("/bin/true")).unwrap();
+        let [live, gone] = [(); 2].map(|()| AttemptId(uuid::Uuid::new_v4()));
+        let left = [live, gone].map(|id| [state.attempt(id), state.dispatch(id)]).concat();
         for path in &left {
             fs::create_dir_all(path).unwrap();
         }
-        let state = StateDir::open(directory.path(), Path::new("/bin/true")).unwrap();
-        state.sweep(|name| name == "live").unwrap();
-        assert_eq!(left.map(|path| path.exists()), [true, false]);
+        state.sweep(&[live]).unwrap();
+        let is_left: Vec<_> = left.iter().map(|path| path.exists()).collect();
+        assert_eq!(is_left, [true, true, false, false]);
         let mode = fs::metadata(state.identity()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         assert!(state.bin().join("ctx").is_symlink());
@@ -233,14 +302,47 @@ mod tests {
     fn sockets_have_short_paths_in_deep_directories() {
         let directory = Utf8TempDir::new().unwrap();
         let deep = directory.path().join("d".repeat(120));
-        let state = StateDir::open(&deep, Path::new("/bin/true")).unwrap();
+        let state = StateDir::open(&deep, None, Path::new("/bin/true")).unwrap();
         let socket = state.run().join("1234567890.sock");
         std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let run = state.run().to_owned();
         drop(state);
-        let again = StateDir::open(&deep, Path::new("/bin/true")).unwrap();
+        let again = StateDir::open(&deep, None, Path::new("/bin/true")).unwrap();
         assert_eq!(again.run(), run, "an operation of another life knows it");
         assert!(socket.exists());
         fs::remove_dir_all(run).unwrap();
+    }
+    #[test]
+    fn what_goes_with_the_hosts_next_start_is_where_it_is_told_unless_somebody_uses_another() {
+        let directory = Utf8TempDir::new().unwrap();
+        let memory = Utf8TempDir::new().unwrap();
+        let open = |runtime| StateDir::open(directory.path(), runtime, Path::new("/bin/true"));
+        let id = AttemptId(uuid::Uuid::new_v4());
+        let leads_to = |state: &StateDir| state.run().canonicalize_utf8().unwrap();
+
+        let state = open(None).unwrap();
+        let socket = state.socket(id);
+        assert_eq!(state.dispatch(id), state.attempt(id));
+        fs::write(&socket, "").unwrap();
+        drop(state);
+        let state = open(Some(memory.path())).unwrap();
+        assert!(leads_to(&state).starts_with(directory.path()), "an operation knows it");
+        fs::remove_file(&socket).unwrap();
+        drop(state);
+
+        let state = open(Some(memory.path())).unwrap();
+        assert_eq!(state.socket(id), socket);
+        assert!(state.dispatch(id).starts_with(state.run()));
+        assert!(leads_to(&state).starts_with(memory.path()));
+        fs::write(&socket, "").unwrap();
+        drop(state);
+        assert!(leads_to(&open(None).unwrap()).starts_with(memory.path()), "an operation knows it");
+
+        // The host starts again.
+        fs::remove_dir_all(memory.path()).unwrap();
+        fs::create_dir(memory.path()).unwrap();
+        assert!(leads_to(&open(Some(memory.path())).unwrap()).starts_with(memory.path()));
+        fs::remove_dir_all(memory.path()).unwrap();
+        assert!(leads_to(&open(None).unwrap()).starts_with(directory.path()));
     }
 }

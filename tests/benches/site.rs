@@ -14,7 +14,8 @@ use waggoner_manager::{
 use waggoner_testkit::{Daemon, program};
 
 /// Measures on a manager that was made ready and an agent, which has a directory and whose data are
-/// on a disk, where a commit costs what it costs.
+/// on a disk, where a commit costs what it costs. A service manager would give the agent a directory
+/// in memory as well.
 ///
 /// # Panics
 ///
@@ -44,6 +45,7 @@ pub(crate) fn measure_by_a_way<W>(
     Runtime::new().expect("a runtime can be started").block_on(async {
         let folder = camino_tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
         let folder = folder.expect("cargo's folder is ours");
+        let memory = camino_tempfile::tempdir_in("/dev/shm").expect("Linux has it");
         let data_dir = folder.path().join("manager");
         let args = ["waggoner-manager", "--listen", "127.0.0.1:0", "--data-dir", data_dir.as_str()];
         let manager = Manager::bind(Config::parse_from(args)).await.expect("a manager can start");
@@ -54,7 +56,8 @@ pub(crate) fn measure_by_a_way<W>(
         };
         let measured = async {
             let (address, way) = ready(&dispatcher).await;
-            let (bench, agent) = prepare(&dispatcher, folder.path(), address).await;
+            let (bench, agent) =
+                prepare(&dispatcher, [folder.path(), memory.path()], address).await;
             measure(bench, &folder.path().join("agent"), way).await;
             drop((agent, stop));
         };
@@ -66,7 +69,7 @@ pub(crate) fn measure_by_a_way<W>(
 /// Starts an agent, and makes what its operations need.
 async fn prepare(
     dispatcher: &Dispatcher,
-    folder: &Utf8Path,
+    [folder, memory]: [&Utf8Path; 2],
     manager: SocketAddr,
 ) -> (Bench, Daemon) {
     let token = dispatcher.join_token().await.expect("a token can be made");
@@ -78,6 +81,8 @@ async fn prepare(
         join.as_str(),
         "--state-dir",
         folder.join("agent").as_str(),
+        "--runtime-dir",
+        memory.as_str(),
     ]);
     let agent = Daemon::start(command, folder, "agent");
     let name = "bench".parse().expect("it is an agent's name");

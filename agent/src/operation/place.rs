@@ -27,6 +27,7 @@ pub(crate) use left::Left;
 #[derive(Debug)]
 pub(crate) struct Place {
     folder: Utf8PathBuf,
+    dispatch: Utf8PathBuf,
     pub(crate) api: Arc<HostApi>,
     socket: Socket,
     _admissions: [Admission; 2],
@@ -76,7 +77,8 @@ impl Place {
         attempt: &Arc<Attempt>,
         start: &mut Start,
     ) -> Result<Self, PlaceError> {
-        let folder = house.state.attempts().join(attempt.id.to_string());
+        let (folder, dispatch) =
+            (house.state.attempt(attempt.id), house.state.dispatch(attempt.id));
         if !house.left.give(&folder) {
             for directory in [&folder, &folder.join(TEMPORARY)] {
                 own(directory).map_err(PlaceError::Make)?;
@@ -92,12 +94,12 @@ impl Place {
         let files = folder.join("files");
         let api = HostApi::new(attempt.clone(), start, files, house.state.work())?;
         let api = Arc::new(api);
-        let socket = house.state.run().join(socket_name(attempt.id));
+        let socket = house.state.socket(attempt.id);
         let socket = Socket::open(socket, api.clone()).map_err(PlaceError::Make)?;
         let env = environment(house, start, &folder, socket.path());
         let (by_proxy, ctx_url) = house.ctx_proxy.admit(&token, api.clone());
         let admissions = [house.facade.admit(token, api.clone()), by_proxy];
-        Ok(Self { folder, api, socket, _admissions: admissions, ctx_url, env })
+        Ok(Self { folder, dispatch, api, socket, _admissions: admissions, ctx_url, env })
     }
 
     /// Hears what the operation's process has still said before it was killed.
@@ -116,9 +118,16 @@ impl Place {
         self.env.clone()
     }
 
-    /// The directory that holds all of it, with `input.json` and `output.json`.
-    pub(crate) fn folder(&self) -> &Utf8Path {
-        &self.folder
+    /// The directory of `input.json` and `output.json`. It is made by who needs it.
+    pub(crate) fn dispatch(&self) -> &Utf8Path {
+        &self.dispatch
+    }
+
+    /// Says whether a text names something of this place.
+    pub(crate) fn is_named_in(&self, text: &str) -> bool {
+        [&self.folder, &self.dispatch, self.socket()]
+            .iter()
+            .any(|path| text.contains(path.as_str()))
     }
 
     /// Where the script is that the operation runs, if it runs one.
@@ -140,13 +149,7 @@ impl Place {
 /// Clears an attempt's place, once its end is kept: another life of the daemon that finds no end
 /// looks there for what came of it.
 pub(super) fn clear(house: &House, attempt: AttemptId) {
-    house.left.add(house.state.attempts().join(attempt.to_string()));
-}
-
-/// The name of an attempt's socket: 15 characters, always the same.
-fn socket_name(id: AttemptId) -> String {
-    let digits = id.0.simple().to_string();
-    format!("{}.sock", &digits[digits.len() - 10..])
+    house.left.add(house.state.attempt(attempt), house.state.dispatch(attempt));
 }
 
 fn environment(

@@ -22,6 +22,7 @@ use crate::{
         place::{PATH, Place},
     },
     start::{self, Start},
+    state::own,
 };
 
 /// What to call, with what.
@@ -145,8 +146,9 @@ fn describe(
     task: &Task,
 ) -> io::Result<Spawn> {
     let input = dispatch::input_json(&start.context, &task.inputs);
+    own(place.dispatch())?;
     // A small file: it is sooner written than handed to somebody.
-    fs_err::write(place.folder().join(dispatch::INPUT), input)?;
+    fs_err::write(place.dispatch().join(dispatch::INPUT), input)?;
     host::furnish(house, environment, start, task.environment.form);
     let runtime = house.environments.runtime()?;
     let mut env = place.env();
@@ -172,7 +174,7 @@ fn describe(
     };
     env.extend(variables.to_map());
     let mut spawn = Spawn::new(&environment.python, work.clone());
-    spawn.args = dispatch::arguments(place.folder().as_str()).to_vec();
+    spawn.args = dispatch::arguments(place.dispatch().as_str()).to_vec();
     spawn.warm = Some(warm(place, &env, &task.name));
     spawn.env = env;
     spawn.limits = start.into();
@@ -181,9 +183,8 @@ fn describe(
 
 /// Describes what the process may be forked from: nothing of it is this operation's own.
 fn warm(place: &Place, env: &BTreeMap<String, String>, task_name: &str) -> Warm {
-    let (folder, socket) = (place.folder().as_str(), place.socket().as_str());
-    let is_own = |value: &str| value.contains(folder) || value.contains(socket);
-    let (own, common): (Vec<_>, Vec<_>) = env.iter().partition(|(_, value)| is_own(value));
+    let (own, common): (Vec<_>, Vec<_>) =
+        env.iter().partition(|(_, value)| place.is_named_in(value));
     Warm {
         args: dispatch::server_arguments(own.into_iter().map(|(name, _)| name.as_str())),
         env: common.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -200,7 +201,7 @@ pub(super) fn execution_env(start: &Start) -> BTreeMap<String, String> {
 
 /// Reads what the process wrote; `None` where it wrote nothing.
 async fn output(place: &Place) -> io::Result<Option<String>> {
-    let mut file = match fs_err::File::open(place.folder().join(dispatch::OUTPUT)) {
+    let mut file = match fs_err::File::open(place.dispatch().join(dispatch::OUTPUT)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

@@ -232,7 +232,7 @@ async fn the_operations_own_directory_is_gone_afterwards() {
     let start = script("touch $TMPDIR/x; ctx get-resource conf/nginx.conf", &json!({}));
     Talk::start(&mut client, start).await.unwrap().finish(manager).await;
     // Its end is kept first, and heard of.
-    let is_left = || site.house.state.attempts().read_dir_utf8().unwrap().count() > 0;
+    let is_left = || site.house.state.root().join("attempts").read_dir_utf8().unwrap().count() > 0;
     let gone = async {
         while is_left() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;

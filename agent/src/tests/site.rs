@@ -74,7 +74,8 @@ impl Site {
 
     async fn with(slots: u32, environments: impl FnOnce(Utf8PathBuf) -> Environments) -> Self {
         let directory = Utf8TempDir::new().unwrap();
-        let state = StateDir::open(&directory.path().join("state"), &program()).unwrap();
+        let [state, runtime] = ["state", "runtime"].map(|name| directory.path().join(name));
+        let state = StateDir::open(&state, Some(&runtime), &program()).unwrap();
         let environments = environments(state.python());
         let tasks = Arc::new(Tasks::default());
         let (facade, receiving) = Facade::open(&state.facade()).await.unwrap();

@@ -161,9 +161,10 @@ impl Fork {
         let text = write(spawn, word)?;
         let (stdout, stderr) = (receiver(stdout)?, receiver(stderr)?);
         let mut errand = pipe::Sender::from_owned_fd(errand)?;
-        aside::call_back(leader.pid());
         // Who is gone takes nothing.
         errand.write_all(&text).await?;
+        // It looks for the errand once more when it has stepped aside: one of the two sees the other.
+        aside::call_back(leader.pid());
         let leader = Arc::new(leader);
         let child = Child::new(Arc::clone(&leader), format!("{MARK}={word}").into(), cgroup);
         Ok((child, Output::new(leader, stdout, stderr, spawn.linger)))

@@ -28,8 +28,8 @@ pub(crate) struct Left {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Those that nobody has looked at.
-    ended: Vec<Utf8PathBuf>,
+    /// Those that nobody has looked at, each with where its input and output are.
+    ended: Vec<[Utf8PathBuf; 2]>,
     /// Those that are as they were made.
     renewed: Vec<Utf8PathBuf>,
 }
@@ -57,14 +57,14 @@ impl Left {
     /// Removes what was added. Blocks on the disk.
     pub(crate) fn clear(&self) {
         let Known { ended, renewed } = std::mem::take(&mut *self.known());
-        for folder in ended.iter().chain(&renewed) {
+        for folder in ended.iter().flatten().chain(&renewed) {
             remove_one(folder);
         }
     }
 
     /// Adds the place of an operation that has ended.
-    pub(super) fn add(&self, folder: Utf8PathBuf) {
-        self.known().ended.push(folder);
+    pub(super) fn add(&self, folder: Utf8PathBuf, dispatch: Utf8PathBuf) {
+        self.known().ended.push([folder, dispatch]);
         self.added.notify_one();
     }
 
@@ -75,7 +75,7 @@ impl Left {
         // Nothing is put over what an operation of another life has.
         let is_given = fs_err::rename(&renewed, folder).is_ok();
         if !is_given {
-            self.add(renewed);
+            self.add(renewed.clone(), renewed);
         }
         is_given
     }
@@ -83,9 +83,12 @@ impl Left {
     /// Makes what was added as it was, or removes it.
     fn renew(&self) {
         let ended = std::mem::take(&mut self.known().ended);
-        for folder in ended {
+        for [folder, dispatch] in ended {
             for file in [dispatch::INPUT, dispatch::OUTPUT] {
-                drop(fs_err::remove_file(folder.join(file)));
+                drop(fs_err::remove_file(dispatch.join(file)));
+            }
+            if dispatch != folder {
+                remove_one(&dispatch);
             }
             let is_renewed = is_as_made(&folder).unwrap_or(false);
             let mut known = self.known();
@@ -167,16 +170,22 @@ mod tests {
         for (name, spoil) in spoilings {
             let folder = make(&directory, name);
             spoil(&folder);
-            left.add(folder.clone());
+            left.add(folder.clone(), folder.clone());
             left.renew();
             assert!(!folder.exists(), "{name}");
             assert!(!left.give(&directory.path().join("next")), "{name}");
         }
-        left.add(make(&directory, "clean"));
+        let clean = make(&directory, "clean");
+        let dispatch = directory.path().join("dispatch");
+        own(&dispatch).unwrap();
+        for file in [dispatch::INPUT, dispatch::OUTPUT] {
+            fs::rename(clean.join(file), dispatch.join(file)).unwrap();
+        }
+        left.add(clean, dispatch.clone());
         left.renew();
         let next = directory.path().join("next");
         assert!(left.give(&next));
-        assert!(!directory.path().join("clean").exists());
+        assert!(!directory.path().join("clean").exists() && !dispatch.exists());
         assert!(is_as_made(&next).unwrap());
         assert!(!left.give(&directory.path().join("third")), "it is somebody's");
     }
@@ -186,7 +195,7 @@ mod tests {
         let directory = Utf8TempDir::new().unwrap();
         let left = Left::default();
         let ended = make(&directory, "ended");
-        left.add(ended.clone());
+        left.add(ended.clone(), ended.clone());
         left.renew();
         let running = make(&directory, "running");
         assert!(!left.give(&running));

@@ -64,6 +64,9 @@ RestartSec=5
 RestartPreventExitStatus=78
 # What operations have started outlives the agent's daemon.
 KillMode=process
+RuntimeDirectory=waggoner-agent
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
 
 [Install]
 WantedBy=multi-user.target

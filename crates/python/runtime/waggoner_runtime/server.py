@@ -208,10 +208,10 @@ def _become(channel, mark, cgroup, descriptors):
     os.dup2(stderr, 2)
     os.close(stdout)
     os.close(stderr)
-    if not select.select([errand], [], [], 0)[0]:
+    if not _waits(errand):
         # Nobody waits: what this costs it does not cost later.
         _set_environment([name + b'=' + value for name, value in os.environ._data.items()])
-        _rehearse_aside()
+        _rehearse_aside(errand)
     fields = _read_errand(errand)
     os.close(errand)
     word, directory, count = fields[:3]
@@ -224,6 +224,11 @@ def _become(channel, mark, cgroup, descriptors):
     arguments = [os.fsdecode(argument) for argument in arguments]
     sys.argv[:] = [program.__file__] + arguments[arguments.index('-m') + 2:]
     _end(_run(program))
+
+
+def _waits(errand):
+    """Says whether somebody waits for what is to become of a child."""
+    return bool(select.select([errand], [], [], 0)[0])
 
 
 def _try_to_step_aside():
@@ -241,13 +246,15 @@ def _try_to_step_aside():
     return os.waitpid(pid, 0)[1] == 0
 
 
-def _rehearse_aside():
+def _rehearse_aside(errand):
     """Rehearses while no one else wants the processor. Who brings the errand puts an end to that."""
     if not _may_step_aside:
         rehearsal.rehearse()
         return
     _step_aside()
-    rehearsal.rehearse()
+    # He looks after he has brought it: one of the two sees the other.
+    if not _waits(errand):
+        rehearsal.rehearse()
     _step_back()
 
 

@@ -22,13 +22,17 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+        net::UnixStream,
+    },
     path::Path,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
+use waggoner_supervisor::Home;
 use waggoner_types::{AttemptId, Digest};
 
 /// The directory, held by this process.
@@ -83,10 +87,11 @@ impl StateDir {
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
         Self::make(&root, program).map_err(failed)?;
-        let run = root.join("run");
-        let run = if run.as_str().len() <= LONGEST {
-            make_run(&run, runtime.map(|runtime| runtime.join(own_name(&root)))).map_err(failed)?;
-            run
+        let home = Home::new(&root);
+        let run = if home.run().as_str().len() <= LONGEST {
+            let volatile = runtime.map(|runtime| runtime.join(own_name(&root)));
+            make_run(&home, volatile.as_deref()).map_err(failed)?;
+            home.run()
         } else {
             outside(&root).map_err(failed)?
         };
@@ -182,20 +187,31 @@ impl StateDir {
 const DIRECTORIES: [&str; 8] =
     ["identity", "artifacts", "python", "journal", "facade", "attempts", "work", "bin"];
 
-/// Makes the directory of what is gone with the host's next start. One that has something stays
-/// where it is: an operation of another life knows it.
-fn make_run(run: &Utf8Path, volatile: Option<Utf8PathBuf>) -> io::Result<()> {
-    if run.read_dir_utf8().is_ok_and(|mut entries| entries.next().is_some()) {
+/// Makes the directory of what is gone with the host's next start. It stays where it is while a
+/// supervisor is there: operations of another life know it.
+fn make_run(home: &Home, volatile: Option<&Utf8Path>) -> io::Result<()> {
+    let run = home.run();
+    let found = fs::symlink_metadata(&run).ok();
+    let is_link = found.as_ref().is_some_and(std::fs::Metadata::is_symlink);
+    let is_as_told = match volatile {
+        Some(volatile) => is_link && fs::read_link(&run)? == volatile.as_std_path(),
+        None => !is_link,
+    };
+    if !is_as_told && UnixStream::connect(home.socket()).is_ok() {
         return Ok(());
     }
-    match fs::symlink_metadata(run) {
-        Ok(found) if found.is_dir() => fs::remove_dir(run)?,
-        Ok(_) => fs::remove_file(run)?,
-        Err(_) => {}
+    match found {
+        Some(_) if is_as_told => {}
+        Some(_) if is_link => fs::remove_file(&run)?,
+        Some(_) => fs::remove_dir_all(&run)?,
+        None => {}
     }
-    let Some(volatile) = volatile else { return private(run) };
-    private_of_ours(&volatile)?;
-    fs::os::unix::fs::symlink(volatile, run)
+    let Some(volatile) = volatile else { return private(&run) };
+    private_of_ours(volatile)?;
+    if !is_as_told {
+        fs::os::unix::fs::symlink(volatile, run)?;
+    }
+    Ok(())
 }
 
 /// Finds the directory for the sockets of a state directory whose own paths are too long for them:
@@ -263,6 +279,8 @@ pub(crate) fn remove_file(path: &Utf8Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use camino_tempfile::Utf8TempDir;
 
     use super::*;
@@ -304,7 +322,7 @@ mod tests {
         let deep = directory.path().join("d".repeat(120));
         let state = StateDir::open(&deep, None, Path::new("/bin/true")).unwrap();
         let socket = state.run().join("1234567890.sock");
-        std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        UnixListener::bind(&socket).unwrap();
         let run = state.run().to_owned();
         drop(state);
         let again = StateDir::open(&deep, None, Path::new("/bin/true")).unwrap();
@@ -318,31 +336,35 @@ mod tests {
         let memory = Utf8TempDir::new().unwrap();
         let open = |runtime| StateDir::open(directory.path(), runtime, Path::new("/bin/true"));
         let id = AttemptId(uuid::Uuid::new_v4());
-        let leads_to = |state: &StateDir| state.run().canonicalize_utf8().unwrap();
+        let leads_to = |state: &StateDir, to: &Utf8TempDir| {
+            state.run().canonicalize_utf8().unwrap().starts_with(to.path())
+        };
+        let listen = |state: &StateDir| UnixListener::bind(state.run().join("supervisor.sock"));
 
         let state = open(None).unwrap();
         let socket = state.socket(id);
         assert_eq!(state.dispatch(id), state.attempt(id));
-        fs::write(&socket, "").unwrap();
+        let supervisor = listen(&state).unwrap();
         drop(state);
         let state = open(Some(memory.path())).unwrap();
-        assert!(leads_to(&state).starts_with(directory.path()), "an operation knows it");
-        fs::remove_file(&socket).unwrap();
-        drop(state);
+        assert!(leads_to(&state, &directory), "an operation knows it");
+        drop((supervisor, state));
 
         let state = open(Some(memory.path())).unwrap();
+        assert!(leads_to(&state, &memory));
         assert_eq!(state.socket(id), socket);
         assert!(state.dispatch(id).starts_with(state.run()));
-        assert!(leads_to(&state).starts_with(memory.path()));
-        fs::write(&socket, "").unwrap();
+        let supervisor = listen(&state).unwrap();
         drop(state);
-        assert!(leads_to(&open(None).unwrap()).starts_with(memory.path()), "an operation knows it");
+        let state = open(None).unwrap();
+        assert!(leads_to(&state, &memory), "an operation knows it");
+        drop((supervisor, state));
 
         // The host starts again.
         fs::remove_dir_all(memory.path()).unwrap();
         fs::create_dir(memory.path()).unwrap();
-        assert!(leads_to(&open(Some(memory.path())).unwrap()).starts_with(memory.path()));
+        assert!(leads_to(&open(Some(memory.path())).unwrap(), &memory));
         fs::remove_dir_all(memory.path()).unwrap();
-        assert!(leads_to(&open(None).unwrap()).starts_with(directory.path()));
+        assert!(leads_to(&open(None).unwrap(), &directory));
     }
 }

@@ -66,7 +66,8 @@ impl Agent {
         let program = std::env::current_exe().map_err(StartError::Program)?;
         let program = Utf8PathBuf::try_from(program)
             .map_err(|error| StartError::Program(error.into_io_error()))?;
-        let state = StateDir::open(&config.state_dir, config.runtime_dir(), program.as_std_path())?;
+        let runtime = config.runtime_dir.as_deref();
+        let state = StateDir::open(&config.state_dir, runtime, program.as_std_path())?;
         let artifacts = Artifacts::open(state.artifacts()).map_err(StartError::Artifacts)?;
         let environments = Environments::new(state.python(), None);
         let keeper = match Keeper::load(state.identity()).map_err(StartError::Identity)? {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use waggoner_types::AgentName;
 
 /// Runs a manager's operations on this host.
@@ -19,7 +19,7 @@ pub struct Config {
 
     /// A directory in memory for what may be gone with the host's next start, and must not be
     /// sooner. Made if missing; the state directory serves as well.
-    #[arg(long, value_name = "DIR", env = "RUNTIME_DIRECTORY")]
+    #[arg(long, value_name = "DIR", env = "WAGGONER_AGENT_RUNTIME_DIR")]
     pub runtime_dir: Option<Utf8PathBuf>,
 
     /// The manager to dial.
@@ -55,12 +55,6 @@ pub struct Config {
 // === impl Config ===
 
 impl Config {
-    /// A service manager that makes several names them all, with colons (systemd.exec(5)).
-    pub(crate) fn runtime_dir(&self) -> Option<&Utf8Path> {
-        let first = self.runtime_dir.as_ref()?.as_str().split(':').next()?;
-        Some(Utf8Path::new(first)).filter(|path| !path.as_str().is_empty())
-    }
-
     pub(crate) fn keep_unused(&self) -> Duration {
         Duration::from_hours(24 * u64::from(self.keep_unused))
     }

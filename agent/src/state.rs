@@ -89,8 +89,7 @@ impl StateDir {
         Self::make(&root, program).map_err(failed)?;
         let home = Home::new(&root);
         let run = if home.run().as_str().len() <= LONGEST {
-            let volatile = runtime.map(|runtime| runtime.join(own_name(&root)));
-            make_run(&home, volatile.as_deref()).map_err(failed)?;
+            make_run(&home, runtime).map_err(failed)?;
             home.run()
         } else {
             outside(&root).map_err(failed)?
@@ -189,27 +188,36 @@ const DIRECTORIES: [&str; 8] =
 
 /// Makes the directory of what is gone with the host's next start. It stays where it is while a
 /// supervisor is there: operations of another life know it.
-fn make_run(home: &Home, volatile: Option<&Utf8Path>) -> io::Result<()> {
-    let run = home.run();
-    let found = fs::symlink_metadata(&run).ok();
-    let is_link = found.as_ref().is_some_and(std::fs::Metadata::is_symlink);
-    let is_as_told = match volatile {
-        Some(volatile) => is_link && fs::read_link(&run)? == volatile.as_std_path(),
-        None => !is_link,
+fn make_run(home: &Home, runtime: Option<&Utf8Path>) -> io::Result<()> {
+    let (run, name) = (home.run(), own_name(home.directory()));
+    let wanted = match runtime {
+        Some(runtime) => {
+            fs::create_dir_all(runtime)?;
+            Some(runtime.canonicalize_utf8()?.join(&name))
+        }
+        None => None,
     };
-    if !is_as_told && UnixStream::connect(home.socket()).is_ok() {
-        return Ok(());
+    let there = fs::symlink_metadata(&run).is_ok();
+    let leads_to = run.read_link_utf8().ok();
+    if leads_to != wanted || !there {
+        if UnixStream::connect(home.socket()).is_ok() {
+            return Ok(());
+        }
+        match leads_to {
+            Some(other) => {
+                fs::remove_file(&run)?;
+                // What is in it is nobody's any more.
+                if other.file_name() == Some(&name) {
+                    remove(&other)?;
+                }
+            }
+            None => remove(&run)?,
+        }
     }
-    match found {
-        Some(_) if is_as_told => {}
-        Some(_) if is_link => fs::remove_file(&run)?,
-        Some(_) => fs::remove_dir_all(&run)?,
-        None => {}
-    }
-    let Some(volatile) = volatile else { return private(&run) };
-    private_of_ours(volatile)?;
-    if !is_as_told {
-        fs::os::unix::fs::symlink(volatile, run)?;
+    let Some(wanted) = wanted else { return private(&run) };
+    private_of_ours(&wanted)?;
+    if !run.is_symlink() {
+        fs::os::unix::fs::symlink(wanted, run)?;
     }
     Ok(())
 }
@@ -238,13 +246,13 @@ fn short(id: AttemptId) -> String {
 
 /// Makes a directory that nobody else may enter, where others may have made one before us.
 fn private_of_ours(path: &Utf8Path) -> io::Result<()> {
-    private(path)?;
+    own(path)?;
     let found = fs::symlink_metadata(path)?;
     if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
         let why = format!("`{path}` is somebody else's");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
-    Ok(())
+    private(path)
 }
 
 /// Makes a directory that nobody else may enter.
@@ -330,6 +338,7 @@ mod tests {
         assert!(socket.exists());
         fs::remove_dir_all(run).unwrap();
     }
+
     #[test]
     fn what_goes_with_the_hosts_next_start_is_where_it_is_told_unless_somebody_uses_another() {
         let directory = Utf8TempDir::new().unwrap();
@@ -359,6 +368,9 @@ mod tests {
         let state = open(None).unwrap();
         assert!(leads_to(&state, &memory), "an operation knows it");
         drop((supervisor, state));
+
+        assert!(leads_to(&open(None).unwrap(), &directory));
+        assert_eq!(fs::read_dir(memory.path()).unwrap().count(), 0, "nobody would look there");
 
         // The host starts again.
         fs::remove_dir_all(memory.path()).unwrap();

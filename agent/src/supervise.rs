@@ -21,7 +21,7 @@ struct Arguments {
     /// The agent's own directory.
     state_dir: Utf8PathBuf,
 
-    /// The directory of its sockets.
+    /// The directory of its socket and its log.
     run_dir: Utf8PathBuf,
 }
 

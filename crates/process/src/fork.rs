@@ -162,9 +162,10 @@ impl Fork {
         let (stdout, stderr) = (receiver(stdout)?, receiver(stderr)?);
         let mut errand = pipe::Sender::from_owned_fd(errand)?;
         // Who is gone takes nothing.
-        errand.write_all(&text).await?;
+        let begun = errand.write(&text).await?;
         // It looks for the errand once more when it has stepped aside: one of the two sees the other.
         aside::call_back(leader.pid());
+        errand.write_all(&text[begun..]).await?;
         let leader = Arc::new(leader);
         let child = Child::new(Arc::clone(&leader), format!("{MARK}={word}").into(), cgroup);
         Ok((child, Output::new(leader, stdout, stderr, spawn.linger)))

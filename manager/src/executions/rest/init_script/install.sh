@@ -58,7 +58,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-ExecStart=$folder/bin/waggoner-agent --state-dir $folder/state --manager $manager --join $folder/join-token --name $name
+ExecStart=$folder/bin/waggoner-agent --state-dir $folder/state --runtime-dir %t/waggoner-agent --manager $manager --join $folder/join-token --name $name
 Restart=always
 RestartSec=5
 RestartPreventExitStatus=78

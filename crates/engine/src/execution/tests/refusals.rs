@@ -91,10 +91,9 @@ fn declared_parameters_are_merged_and_checked() {
         try_it("foreign", json!({})).map(|_| ()),
         Err(Refusal::NotBuiltIn { mapping, .. }) if mapping == "my_plugin.workflows.do_it"
     ));
-    for workflow in ["foreign", "forein"] {
-        let said = try_it(workflow, json!({})).map(|_| ()).unwrap_err().to_string();
-        assert!(!said.contains("did you mean `foreign`") && said.contains("`mine`"), "{said}");
-    }
+    // What cannot be run is not offered.
+    let said = try_it("forein", json!({})).map(|_| ()).unwrap_err().to_string();
+    assert!(!said.contains("`foreign`") && said.contains("`mine`"), "{said}");
 }
 
 #[test]

@@ -53,6 +53,9 @@ async fn an_operation_outlives_the_daemon_and_loses_no_byte() {
         None => met.end(attempt).await,
     };
     assert_eq!(exited.exit, Exit::Code(0));
+    // It may have ended while we met: who comes now is told of all that it has written.
+    drop(met);
+    let met = site.meet().await;
     let records = site.records(attempt, met.place);
     let lines = numbered("line", 400);
     assert_eq!(String::from_utf8(written(&records, OutputStream::Stdout)).unwrap(), lines);

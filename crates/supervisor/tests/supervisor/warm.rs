@@ -9,7 +9,7 @@ use waggoner_types::{AttemptId, Exit};
 use crate::site::{LONG, Met, Site, eventually, family, is_alive, kill, shell};
 
 /// The server as it is, and around it what runs the code that it is given.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     (
         "waggoner_runtime/server.py",
         include_str!("../../../python/runtime/waggoner_runtime/server.py"),
@@ -21,6 +21,10 @@ const FILES: [(&str, &str); 8] = [
     (
         "waggoner_runtime/rehearsal.py",
         include_str!("../../../python/runtime/waggoner_runtime/rehearsal.py"),
+    ),
+    (
+        "waggoner_runtime/watch.py",
+        include_str!("../../../python/runtime/waggoner_runtime/watch.py"),
     ),
     ("waggoner_runtime/__init__.py", ""),
     ("waggoner_runtime/install.py", "def install():\n    pass\n"),

@@ -33,8 +33,9 @@ fn files(packages: &Utf8Path, package_name: &str) -> Vec<Utf8PathBuf> {
             match file.extension() {
                 Some("py") => found.push(file),
                 Some("pth") => {
-                    let lines = fs_err::read_to_string(file).unwrap_or_default();
-                    lines.lines().for_each(|line| sources(Utf8Path::new(line), &mut found));
+                    let text = fs_err::read_to_string(file).unwrap_or_default();
+                    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+                    lines.for_each(|line| sources(&packages.join(line), &mut found));
                 }
                 _ => {}
             }
@@ -43,11 +44,12 @@ fn files(packages: &Utf8Path, package_name: &str) -> Vec<Utf8PathBuf> {
     found
 }
 
-/// Lists the modules of a directory, and those of its packages.
+/// Lists the modules of a directory, and those of its packages. A link to a directory may lead back.
 fn sources(directory: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
     for entry in directory.read_dir_utf8().into_iter().flatten().flatten() {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let path = entry.into_path();
-        if path.join("__init__.py").is_file() {
+        if is_directory && path.join("__init__.py").is_file() {
             sources(&path, found);
         } else if path.extension() == Some("py") {
             found.push(path);
@@ -93,5 +95,13 @@ mod tests {
         assert!(!are_read(prefix.path(), "tree-plugin"));
         fs_err::copy(packages.join("play/paths.py"), package.join("paths.py")).unwrap();
         assert!(are_read(prefix.path(), "tree-plugin"), "`wag plugins test` runs sources in place");
+
+        write("near_plugin-1.0.dist-info/RECORD", "near.pth,,\n");
+        write("near.pth", "\nnear\n");
+        write("near/play/__init__.py", "");
+        fs_err::os::unix::fs::symlink("../../play", packages.join("near/play/link")).unwrap();
+        assert!(!are_read(prefix.path(), "near-plugin"), "the lines lead to nothing else");
+        write("near/play/paths.py", "PLACE = '/opt/manager/resources/blueprints/{0}/{1}'\n");
+        assert!(are_read(prefix.path(), "near-plugin"));
     }
 }

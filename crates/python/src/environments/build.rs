@@ -133,7 +133,7 @@ pub(super) async fn build(
         wagon: spec.wagon.digest,
         wheels: stored.iter().map(|stored| stored.wheel.digest).collect(),
         built_at: Timestamp::now(),
-        reads_blueprints: blueprints::are_read(&build.prefix, &spec.package_name),
+        reads_blueprints: Some(blueprints::are_read(&build.prefix, &spec.package_name)),
     };
     record.write(&ground.directory).map_err(host)?;
     info!(environment = ground.name, "built");

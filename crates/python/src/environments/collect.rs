@@ -141,7 +141,7 @@ mod tests {
             wagon: Digest([wagon; 32]),
             wheels: Vec::new(),
             built_at: Timestamp::UNIX_EPOCH,
-            reads_blueprints: false,
+            reads_blueprints: None,
         }
     }
 

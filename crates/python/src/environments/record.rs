@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 use waggoner_types::Digest;
 
-use super::{Environment, Lease};
+use super::{Environment, Lease, blueprints};
 
 /// An environment that is ready, and what it was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +38,10 @@ pub struct Installed {
     pub wheels: Vec<Digest>,
     /// When it was ready.
     pub built_at: Timestamp,
-    /// Whether the plugin reads files of its blueprint where a manager of Cloudify's keeps them.
+    /// Whether the plugin reads files of its blueprint where a manager of Cloudify's keeps them;
+    /// `None` where nobody looked.
     #[serde(default)]
-    pub reads_blueprints: bool,
+    pub reads_blueprints: Option<bool>,
 }
 
 // === impl Installed ===
@@ -52,7 +53,9 @@ impl Installed {
             name: self.name.clone(),
             python: prefix.join("bin/python"),
             has_sdk: has_sdk(&prefix),
-            reads_blueprints: self.reads_blueprints,
+            reads_blueprints: self
+                .reads_blueprints
+                .unwrap_or_else(|| blueprints::are_read(&prefix, &self.package_name)),
             prefix,
             tag: self.tag.clone(),
             common_version: self.common_version.clone(),
@@ -199,5 +202,34 @@ mod digests {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Digest>, D::Error> {
         let texts = Vec::<String>::deserialize(from)?;
         texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino_tempfile::Utf8TempDir;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_does_not_say_whether_blueprints_are_read_leaves_it_to_the_files() {
+        let directory = Utf8TempDir::new().unwrap();
+        let packages = directory.path().join("play-1.0/lib/python3.11/site-packages");
+        fs::create_dir_all(packages.join("play-1.0.dist-info")).unwrap();
+        fs::write(packages.join("play-1.0.dist-info/RECORD"), "play.py,,\n").unwrap();
+        fs::write(packages.join("play.py"), "'/opt/manager/resources/blueprints/a'\n").unwrap();
+        let mut record = json!({
+            "name": "play-1.0", "package_name": "play", "package_version": "1.0", "tag": "py311",
+            "python_version": "3.11.7", "common_version": "7.0.5", "wagon": "0".repeat(64),
+            "wheels": [], "built_at": "2026-01-01T00:00:00Z",
+        });
+        for (said, expected) in [(None, true), (Some(false), false), (Some(true), true)] {
+            if let Some(said) = said {
+                record["reads_blueprints"] = json!(said);
+            }
+            let installed = serde_json::from_value::<Installed>(record.clone()).unwrap();
+            assert_eq!(installed.environment(directory.path(), true).reads_blueprints, expected);
+        }
     }
 }

@@ -8,9 +8,10 @@
 //!  /opt/mgmtworker/env                                     ─▶ environment   for Ansible's modules
 //! ```
 //!
-//! The last two are made only for plugins that bring Cloudify's SDK, which looks nowhere else
-//! (`cloudify_common_sdk/utils.py`), and only where the agent may; what is there already stays. A
-//! blueprint's directory is there for plugins that open it (`blueprint`): the SDK downloads it.
+//! The deployment's directory is made only for plugins that bring Cloudify's SDK, which looks
+//! nowhere else (`cloudify_common_sdk/utils.py`), the last only for plugins that open their
+//! blueprint's directory (`blueprint`; for others the SDK downloads it), as Ansible's does; both
+//! only where the agent may. What is there already stays, if it is not of this agent.
 
 use std::{io, sync::Mutex};
 
@@ -25,7 +26,7 @@ use crate::{house::House, start::Start};
 
 mod blueprint;
 
-pub(super) use blueprint::furnish as furnish_blueprint;
+pub(super) use blueprint::bring as bring_blueprint;
 
 /// Where a manager of Cloudify's keeps the directories of deployments.
 const DEPLOYMENTS: &str = "/opt/manager/resources/deployments";
@@ -47,17 +48,17 @@ pub(super) fn furnish(house: &House, environment: &Environment, start: &Start, f
     let deployment = field("deployment_id").as_str().unwrap_or_default();
     let work = house.state.work();
     let place = plugin_place(&work, form, field("plugin"), tenant, deployment);
-    let own = place.map_or(Ok(()), |place| link(&environment.prefix, &place, true));
-    let made = own.and_then(|()| {
-        if environment.has_sdk {
-            deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), tenant, deployment)
-                .and_then(|()| link(&environment.prefix, Utf8Path::new(WORKER), false))
-        } else {
-            Ok(())
+    let plugin = place.map(|place| link(&environment.prefix, &place, true));
+    let directory = environment
+        .has_sdk
+        .then(|| deployment_directory(&work, Utf8Path::new(DEPLOYMENTS), tenant, deployment));
+    let packages = environment
+        .reads_blueprints
+        .then(|| link_packages(&environment.prefix, Utf8Path::new(WORKER), &house.state.python()));
+    for made in [plugin, directory, packages].into_iter().flatten() {
+        if let Err(error) = made {
+            debug!(%error, "something that plugins look for on the host is missing");
         }
-    });
-    if let Err(error) = made {
-        debug!(%error, "something that plugins look for on the host is missing");
     }
 }
 
@@ -94,16 +95,25 @@ fn deployment_directory(
     link(&own, &place, false)
 }
 
+/// Links `place` to an environment, unless it leads elsewhere than to one of our own.
+fn link_packages(prefix: &Utf8Path, place: &Utf8Path, environments: &Utf8Path) -> io::Result<()> {
+    let is_ours = fs::read_link(place).is_ok_and(|target| target.starts_with(environments));
+    link(prefix, place, is_ours)
+}
+
 /// Removes the links to environments that are gone, and the directories that are empty then.
 /// Blocks.
 pub(crate) fn tidy(work: &Utf8Path) -> io::Result<()> {
-    let _alone = LINKS.lock().expect("nobody panics while holding it");
-    for root in ["plugins", "source_plugins"] {
-        let root = work.join(root);
-        if root.is_dir() {
-            prune(&root)?;
+    {
+        let _alone = LINKS.lock().expect("nobody panics while holding it");
+        for root in ["plugins", "source_plugins"] {
+            let root = work.join(root);
+            if root.is_dir() {
+                prune(&root)?;
+            }
         }
     }
+    // It links as well, while it holds what is its own.
     blueprint::tidy(work)
 }
 
@@ -147,6 +157,23 @@ fn link(target: &Utf8Path, place: &Utf8Path, is_ours: bool) -> io::Result<()> {
     fs::rename(next, place)
 }
 
+/// Removes a link, if it leads to the target still, and its directory, if that is empty then.
+fn unlink(target: &Utf8Path, place: &Utf8Path) -> io::Result<()> {
+    let _alone = LINKS.lock().expect("nobody panics while holding it");
+    if fs::read_link(place).is_ok_and(|found| found == target.as_std_path()) {
+        fs::remove_file(place)?;
+        if let Some(directory) = place.parent() {
+            remove_if_empty(directory);
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory, unless something is in it.
+fn remove_if_empty(directory: &Utf8Path) {
+    drop(fs::remove_dir(directory));
+}
+
 /// Returns a place below a directory, unless one of the names is none of a directory.
 fn below(directory: &Utf8Path, names: &[&str]) -> Option<Utf8PathBuf> {
     let is_name = |name: &&str| !matches!(*name, "" | "." | "..") && !name.contains(['/', '\0']);
@@ -180,6 +207,24 @@ mod tests {
         deployment_directory(&work, &opt, "..", "dep").unwrap();
         deployment_directory(&work, &opt, "tenant", "").unwrap();
         assert_eq!(directory.path().read_dir_utf8().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn packages_are_those_of_our_newest_environment_unless_others_brought_theirs() {
+        let directory = Utf8TempDir::new().unwrap();
+        let [ours, theirs, place] =
+            ["ours", "theirs", "env"].map(|name| directory.path().join(name));
+        for name in [ours.join("old"), ours.join("new"), theirs.clone()] {
+            fs::create_dir_all(&name).unwrap();
+        }
+        for name in ["old", "new"] {
+            link_packages(&ours.join(name), &place, &ours).unwrap();
+            assert_eq!(place.read_link_utf8().unwrap(), ours.join(name));
+        }
+        fs::remove_file(&place).unwrap();
+        fs::os::unix::fs::symlink(&theirs, &place).unwrap();
+        link_packages(&ours.join("new"), &place, &ours).unwrap();
+        assert_eq!(place.read_link_utf8().unwrap(), theirs);
     }
 
     #[test]

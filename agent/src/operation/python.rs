@@ -92,7 +92,13 @@ async fn launch(
     place: &Place,
     environment: &Environment,
 ) -> Result<Ended, Outcome> {
-    host::furnish_blueprint(house, &place.api, environment, start).await;
+    let blueprint = tokio::select! {
+        blueprint = host::bring_blueprint(house, &place.api, environment, start) => blueprint,
+        order = attempt.cancelled() => return Err(failed(cancelled(&order.reason))),
+    };
+    if let Some(blueprint) = blueprint {
+        blueprint.keep().await;
+    }
     let described = describe(house, place, environment, start, task);
     let spawn = described.map_err(|error| {
         let message = format!("failed to prepare the operation's process: {error}");

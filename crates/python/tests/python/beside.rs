@@ -23,10 +23,11 @@ class Page(list):
 class Client:
     def __init__(self, statuses):
         self.statuses = list(statuses)
-        self.executions = self.events = self
+        self.executions = self.events = self.blueprints = self
 
-    def get(self, execution_id, _include):
-        return {'id': execution_id, 'status': self.statuses.pop(0)}
+    def get(self, execution_id, _include=()):
+        status = self.statuses.pop(0)
+        return {'id': execution_id, 'status': status, 'state': status}
 
     def list(self, _offset, execution_id=None, **_):
         if execution_id:
@@ -39,6 +40,11 @@ def run(statuses, **_):
     polling.verify_execution_state(
         Client(statuses), 'e', 'other', True, 'terminated', timeout=60, interval=0)
     return [ready, WORKFLOW_EXECUTION_TIMEOUT, ctx.instance.runtime_properties['received_events']]
+
+
+def upload(states, timeout=60, **_):
+    return [polling.verify_blueprint_uploaded('b', Client(states)),
+            polling.wait_for_blueprint_to_upload('b', Client(states), timeout_seconds=timeout)]
 ";
 
 #[tokio::test]
@@ -50,6 +56,23 @@ async fn a_plugin_waits_for_an_execution_of_another_deployment() {
         let failed = site.run("waiting.run", &json!({ "statuses": ["failed"] })).await;
         let error = failed.result.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NonRecoverable);
-        assert!(error.message.ends_with("failed."), "{}", error.message);
+        assert!(error.message.ends_with("is terminated: it is failed"), "{}", error.message);
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_waits_for_a_blueprint_to_be_uploaded() {
+    for mut site in Site::each_way().await {
+        let ended = site.run("waiting.upload", &json!({ "states": ["parsing", "uploaded"] })).await;
+        assert_eq!(ended.result, Ok(json!([false, true])));
+        for (inputs, end) in [
+            (json!({ "states": ["parsing", "invalid"] }), "it is invalid"),
+            (json!({ "states": ["parsing"], "timeout": 0 }), "it is not after 0 seconds"),
+        ] {
+            let failed = site.run("waiting.upload", &inputs).await;
+            let error = failed.result.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::NonRecoverable);
+            assert!(error.message.ends_with(end), "{}", error.message);
+        }
     }
 }

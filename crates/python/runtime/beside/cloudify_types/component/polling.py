@@ -1,4 +1,7 @@
-"""Waits for executions of other deployments. The names and what they do are Cloudify's."""
+"""Waits for executions of other deployments, and for blueprints.
+
+The names and what they do are Cloudify's.
+"""
 
 import functools
 import logging
@@ -9,6 +12,10 @@ from cloudify.exceptions import NonRecoverableError
 from cloudify_rest_client.exceptions import CloudifyClientError
 
 _ENDS = ('terminated', 'failed', 'cancelled')
+# Of blueprints: `BlueprintUploadState` of `cloudify/models_states.py`, which older versions lack.
+_UNUSABLE = (
+    'failed_uploading', 'failed_extracting', 'failed_parsing',
+    'failed_extracting_to_file_server', 'invalid')
 _INTERVAL = 1
 _PAGE = 1000
 
@@ -21,7 +28,7 @@ def poll_with_timeout(pollster, timeout, interval=_INTERVAL, expected_result=Tru
         if pollster() == expected_result:
             return True
         time.sleep(interval)
-    ctx.logger.error('Polling timed out!')
+    ctx.logger.error('Gave up: what was waited for has not come within %s seconds', timeout)
     return False
 
 
@@ -32,12 +39,12 @@ def _refusing(attempt):
             try:
                 return function(*args, **kwargs)
             except CloudifyClientError as error:
-                raise NonRecoverableError('{0}, due to {1}'.format(attempt, error))
+                raise NonRecoverableError('Failed to {0}: {1}'.format(attempt, error))
         return decorated
     return decorator
 
 
-@_refusing('Checking all executions had failed')
+@_refusing('learn which executions still run')
 def is_all_executions_finished(client, deployment_id=None):
     """Says whether all executions of the system, and of a deployment, have ended."""
     offset = 0
@@ -54,7 +61,7 @@ def is_all_executions_finished(client, deployment_id=None):
             return True
 
 
-@_refusing('Redirecting logs from the deployment failed')
+@_refusing('fetch what another execution has logged')
 def redirect_logs(client, execution_id, instance_ctx=None):
     """Logs what another execution has logged since the last time."""
     instance = instance_ctx or ctx.instance
@@ -84,13 +91,14 @@ def _log(event):
                    event.get('message', ''))
 
 
-@_refusing("Checking deployment's latest execution state had failed")
+@_refusing('learn how an execution of another deployment stands')
 def is_deployment_execution_at_state(
         client, dep_id, state, execution_id, log_redirect=False, instance_ctx=None):
     """Says whether an execution is in a state. One that has failed is an error."""
     if not execution_id:
         raise NonRecoverableError(
-            'Execution id was not found for deployment "{0}"'.format(dep_id))
+            'Failed to wait for an execution of deployment `{0}`: '
+            'it is not said which'.format(dep_id))
     execution = client.executions.get(
         execution_id=execution_id,
         _include=['status', 'workflow_id', 'created_at', 'ended_at', 'id'])
@@ -98,7 +106,10 @@ def is_deployment_execution_at_state(
         redirect_logs(client, execution_id, instance_ctx)
     status = execution.get('status')
     if status != state and status in ('failed', 'cancelled'):
-        raise NonRecoverableError('Execution {0} {1}.'.format(execution, status))
+        raise NonRecoverableError(
+            'Failed to wait until execution `{0}` (`{1}`) of deployment `{2}` is {3}: '
+            'it is {4}'.format(
+                execution_id, execution.get('workflow_id'), dep_id, state, status))
     return status == state
 
 
@@ -111,5 +122,30 @@ def verify_execution_state(
             client, deployment_id, workflow_state, execution_id, redirect_log, instance_ctx)
 
     if not poll_with_timeout(is_there, timeout, interval):
-        raise NonRecoverableError('Execution timed out after: {0} seconds.'.format(timeout))
+        raise NonRecoverableError(
+            'Failed to wait until execution `{0}` of deployment `{1}` is {2}: '
+            'it is not after {3} seconds'.format(
+                execution_id, deployment_id, workflow_state, timeout))
+    return True
+
+
+def verify_blueprint_uploaded(blueprint_id, client):
+    """Says whether a blueprint is there for use."""
+    return client.blueprints.get(blueprint_id)['state'] == 'uploaded'
+
+
+def wait_for_blueprint_to_upload(blueprint_id, client, timeout_seconds=30):
+    """Waits until a blueprint is there for use. One that never will be is an error."""
+    def is_uploaded():
+        state = client.blueprints.get(blueprint_id)['state']
+        if state in _UNUSABLE:
+            raise NonRecoverableError(
+                'Failed to wait until blueprint `{0}` is uploaded: it is {1}'.format(
+                    blueprint_id, state))
+        return state == 'uploaded'
+
+    if not poll_with_timeout(is_uploaded, timeout_seconds):
+        raise NonRecoverableError(
+            'Failed to wait until blueprint `{0}` is uploaded: it is not after {1} seconds'.format(
+                blueprint_id, timeout_seconds))
     return True

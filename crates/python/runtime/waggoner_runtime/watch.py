@@ -12,13 +12,16 @@ from importlib.machinery import PathFinder
 # The names that were read; `*` if it was all of them.
 read = set()
 
-# What keeps something, and how that is made anew.
+# Where temporary files go.
+_PLACES = {'TMPDIR', 'TEMP', 'TMP'}
+
+# What keeps something: the names that it reads, and how what it keeps is made anew.
 _KEEPERS = {
-    'tempfile': lambda module: setattr(module, 'tempdir', None),
-    'wsgiref.handlers': lambda module: setattr(
-        module.BaseHandler, 'os_environ', module.read_environ()),
-    'script_runner.tasks': lambda module: setattr(
-        module, 'DEFAULT_TASK_LOG_DIR', os.path.join(_temporary(), 'cloudify')),
+    'tempfile': (_PLACES, lambda module: setattr(module, 'tempdir', None)),
+    'wsgiref.handlers': ({'*'}, lambda module: setattr(
+        module.BaseHandler, 'os_environ', module.read_environ())),
+    'script_runner.tasks': (_PLACES, lambda module: setattr(
+        module, 'DEFAULT_TASK_LOG_DIR', os.path.join(_temporary(), 'cloudify'))),
 }
 
 
@@ -39,7 +42,10 @@ class _Watched(type(os.environ)):
 
 
 class _Finder:
-    """Finds the modules that are known to keep something, and forgets what they read."""
+    """Finds the modules that are known to keep something, and forgets what they read.
+
+    What modules that they import read besides is not forgotten.
+    """
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -50,7 +56,9 @@ class _Finder:
             def exec_module(module):
                 before = set(read)
                 execute(module)
-                read.intersection_update(before)
+                names = _KEEPERS[name][0]
+                own = read if '*' in names else names
+                read.difference_update(own - before)
                 # Else nobody would see who asks for it next.
                 _renew('tempfile')
 
@@ -79,7 +87,7 @@ def renew():
 
 def _renew(name):
     if name in sys.modules:
-        _KEEPERS[name](sys.modules[name])
+        _KEEPERS[name][1](sys.modules[name])
 
 
 def _temporary():

@@ -1,7 +1,7 @@
 //! The plugin.yaml texts that answer `plugin:` imports.
 
 use camino::Utf8PathBuf;
-use waggoner_blueprint::{PluginImport, yaml_for};
+use waggoner_blueprint::{Fetched, PluginImport, yaml_for};
 use waggoner_proto::v1::Plugin;
 use waggoner_wagon::PluginManifest;
 
@@ -86,10 +86,13 @@ impl Library {
     }
 
     /// The text that an import means, for a blueprint of this version of the language.
-    pub(super) fn find(&self, import: &PluginImport, dsl_version: &str) -> Option<&str> {
+    pub(super) fn find(&self, import: &PluginImport, dsl_version: &str) -> Option<Fetched> {
         let book = self.0.iter().find(|book| book.answers(import))?;
         let place = yaml_for(book.yamls.iter().map(|(name, _)| name.as_str()), dsl_version)?;
-        Some(&book.yamls[place].1)
+        let (name, text) = &book.yamls[place];
+        // As a manager has it: what was written for that version is taken as it is.
+        let adapts = !name.ends_with("_1_3.yaml");
+        Some(Fetched { text: text.clone(), plugin: None, adapts })
     }
 }
 
@@ -101,5 +104,30 @@ impl Book {
         self.package_name == import.name
             && import.allows(&self.package_version)
             && distribution.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&self.distribution))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_for_1_3_is_taken_as_it_is() {
+        let directory = camino_tempfile::tempdir().unwrap();
+        for (names, adapts) in [
+            (&["plugin.yaml", "plugin_1_3.yaml"][..], false),
+            (&["plugin_1_4.yaml", "plugin.yaml"], true),
+            (&["plugin_1_5.yaml"], true),
+        ] {
+            let path = |name: &&str| {
+                let path = directory.path().join(name);
+                fs_err::write(&path, "plugins: {p: {executor: host_agent, package_name: p}}")
+                    .unwrap();
+                path
+            };
+            let library = Library::named(&names.iter().map(path).collect::<Vec<_>>()).unwrap();
+            let import = PluginImport { name: "p".to_owned(), version: None, distribution: None };
+            assert_eq!(library.find(&import, "1_3").unwrap().adapts, adapts, "{names:?}");
+        }
     }
 }

@@ -56,8 +56,8 @@ impl<'a> Local<'a> {
         if !wanted.contains(import) {
             wanted.push(import.clone());
         }
-        if let Some(text) = self.library.find(import, dsl_version) {
-            return Ok(Fetched { text: text.to_owned(), plugin: None, adapts: true });
+        if let Some(fetched) = self.library.find(import, dsl_version) {
+            return Ok(fetched);
         }
         match self.missing {
             Missing::IsEmpty => Ok(Fetched::default()),

@@ -55,6 +55,13 @@ pub enum StateError {
         source: io::Error,
     },
 
+    #[error("failed to use `{path}`, which `--runtime-dir` names")]
+    Runtime {
+        path: Utf8PathBuf,
+        #[source]
+        source: io::Error,
+    },
+
     #[error(
         "the directory `{path}` is used by another agent: stop that one, or give this one its own"
     )]
@@ -89,7 +96,8 @@ impl StateDir {
         Self::make(&root, program).map_err(failed)?;
         let home = Home::new(&root);
         let run = if home.run().as_str().len() <= LONGEST {
-            make_run(&home, runtime).map_err(failed)?;
+            let runtime = runtime.map(in_memory).transpose()?;
+            make_run(&home, runtime.as_deref()).map_err(failed)?;
             home.run()
         } else {
             outside(&root).map_err(failed)?
@@ -186,17 +194,17 @@ impl StateDir {
 const DIRECTORIES: [&str; 8] =
     ["identity", "artifacts", "python", "journal", "facade", "attempts", "work", "bin"];
 
+/// Makes the directory that is named for what is gone with the host's next start, and finds it.
+fn in_memory(path: &Utf8Path) -> Result<Utf8PathBuf, StateError> {
+    let found = fs::create_dir_all(path).and_then(|()| path.canonicalize_utf8());
+    found.map_err(|source| StateError::Runtime { path: path.to_owned(), source })
+}
+
 /// Makes the directory of what is gone with the host's next start. It stays where it is while a
 /// supervisor is there: operations of another life know it.
 fn make_run(home: &Home, runtime: Option<&Utf8Path>) -> io::Result<()> {
     let (run, name) = (home.run(), own_name(home.directory()));
-    let wanted = match runtime {
-        Some(runtime) => {
-            fs::create_dir_all(runtime)?;
-            Some(runtime.canonicalize_utf8()?.join(&name))
-        }
-        None => None,
-    };
+    let wanted = runtime.map(|runtime| runtime.join(&name));
     let there = fs::symlink_metadata(&run).is_ok();
     let leads_to = run.read_link_utf8().ok();
     if leads_to != wanted || !there {

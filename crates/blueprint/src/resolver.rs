@@ -170,6 +170,14 @@ impl fmt::Display for PluginImport {
     }
 }
 
+impl Fetched {
+    /// A YAML file of a plugin, by its name. What was written for `cloudify_dsl_1_3` is taken as it
+    /// is.
+    pub fn of_plugin(name: &str, text: &str) -> Self {
+        Self { text: text.to_owned(), plugin: None, adapts: !name.ends_with("_1_3.yaml") }
+    }
+}
+
 /// Chooses among the YAML files of a plugin, by their names: the one for this version of the
 /// language, else the highest older one, else one that names no version, else the first.
 ///

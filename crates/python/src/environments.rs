@@ -32,6 +32,7 @@ mod error;
 mod ground;
 mod lock;
 mod making;
+mod packages;
 mod record;
 mod source;
 mod spec;

@@ -123,8 +123,7 @@ impl Imports {
         used.insert(chosen.plugin.id);
         drop(used);
         let yaml = yaml_file(&chosen.plugin, dsl);
-        let adapts = |yaml: &PluginYaml| !yaml.name.ends_with("_1_3.yaml");
-        Ok(yaml.map(|yaml| Fetched { text: yaml.text.clone(), plugin: None, adapts: adapts(yaml) }))
+        Ok(yaml.map(|yaml| Fetched::of_plugin(&yaml.name, &yaml.text)))
     }
 }
 

@@ -5,40 +5,30 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::packages::{Noted, noted};
+
 /// What the source of such a plugin has in it.
 const PLACE: &str = "/resources/blueprints/";
 
 /// Says whether a Python file of the package names the place. What cannot be read does not.
 pub(super) fn are_read(prefix: &Utf8Path, package_name: &str) -> bool {
-    let versions = prefix.join("lib").read_dir_utf8().into_iter().flatten().flatten();
-    let mut packages = versions.map(|entry| entry.path().join("site-packages"));
-    packages.any(|packages| files(&packages, package_name).iter().any(|file| names_it(file)))
+    noted(prefix, package_name).any(|noted| files(&noted).iter().any(|file| names_it(file)))
 }
 
-/// Lists the Python files of a package, as its installer has noted them (PEP 376): its own, or
-/// those of the sources that it leads to.
-fn files(packages: &Utf8Path, package_name: &str) -> Vec<Utf8PathBuf> {
-    let name = waggoner_wagon::normalized_name(package_name);
-    let entries = packages.read_dir_utf8().into_iter().flatten().flatten();
-    let of_package = entries.filter(|entry| {
-        let found = entry.file_name().strip_suffix(".dist-info");
-        let found = found.and_then(|found| found.split_once('-'));
-        found.is_some_and(|(found, _)| waggoner_wagon::normalized_name(found) == name)
-    });
-    let records = of_package.map(|entry| entry.path().join("RECORD"));
+/// Lists the Python files of a package: its own, or those of the sources that it leads to.
+fn files(Noted { packages, notes, .. }: &Noted) -> Vec<Utf8PathBuf> {
+    let record = fs_err::read_to_string(notes.join("RECORD")).unwrap_or_default();
     let mut found = Vec::new();
-    for record in records.filter_map(|record| fs_err::read_to_string(record).ok()) {
-        let noted = record.lines().filter_map(|line| line.split(',').next());
-        for file in noted.map(|file| packages.join(file)) {
-            match file.extension() {
-                Some("py") => found.push(file),
-                Some("pth") => {
-                    let text = fs_err::read_to_string(file).unwrap_or_default();
-                    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
-                    lines.for_each(|line| sources(&packages.join(line), &mut found));
-                }
-                _ => {}
+    for file in record.lines().filter_map(|line| line.split(',').next()) {
+        let file = packages.join(file);
+        match file.extension() {
+            Some("py") => found.push(file),
+            Some("pth") => {
+                let text = fs_err::read_to_string(file).unwrap_or_default();
+                let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+                lines.for_each(|line| sources(&packages.join(line), &mut found));
             }
+            _ => {}
         }
     }
     found

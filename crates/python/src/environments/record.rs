@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 use waggoner_types::Digest;
 
-use super::{Environment, Lease, blueprints};
+use super::{Environment, Lease, blueprints, packages::site_packages};
 
 /// An environment that is ready, and what it was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +75,7 @@ impl Installed {
 
 /// Says whether Cloudify's SDK is in the environment of a directory.
 fn has_sdk(prefix: &Utf8Path) -> bool {
-    let versions = prefix.join("lib").read_dir_utf8().into_iter().flatten().flatten();
-    let mut packages = versions.map(|entry| entry.path().join("site-packages"));
-    packages.any(|packages| packages.join("cloudify_common_sdk").is_dir())
+    site_packages(prefix).any(|packages| packages.join("cloudify_common_sdk").is_dir())
 }
 
 /// Returns the record of an environment, if it is ready.

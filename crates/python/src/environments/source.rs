@@ -21,6 +21,7 @@ use super::{
     build::{COMMON, no_tool},
     ground::{Ground, Leaves},
     making::Making,
+    packages::noted,
 };
 use crate::{Interpreter, ToolFailure, tool::Tool};
 
@@ -189,15 +190,7 @@ fn environment() -> BTreeMap<String, String> {
 
 /// The version of a distribution that an environment has.
 fn version_of(prefix: &Utf8Path, distribution: &str) -> Option<String> {
-    let versions = prefix.join("lib").read_dir_utf8().ok()?.flatten();
-    let packages = versions.map(|entry| entry.path().join("site-packages"));
-    let mut entries = packages.filter_map(|packages| packages.read_dir_utf8().ok()).flatten();
-    entries.find_map(|entry| {
-        let entry = entry.ok()?;
-        let info = entry.file_name().strip_suffix(".dist-info")?;
-        let (name, version) = info.rsplit_once('-')?;
-        (waggoner_wagon::normalized_name(name) == distribution).then(|| version.to_owned())
-    })
+    noted(prefix, distribution).next().map(|noted| noted.version)
 }
 
 #[cfg(test)]

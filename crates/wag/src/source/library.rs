@@ -90,9 +90,7 @@ impl Library {
         let book = self.0.iter().find(|book| book.answers(import))?;
         let place = yaml_for(book.yamls.iter().map(|(name, _)| name.as_str()), dsl_version)?;
         let (name, text) = &book.yamls[place];
-        // As a manager has it: what was written for that version is taken as it is.
-        let adapts = !name.ends_with("_1_3.yaml");
-        Some(Fetched { text: text.clone(), plugin: None, adapts })
+        Some(Fetched::of_plugin(name, text))
     }
 }
 
